@@ -1,0 +1,300 @@
+"""From the parts of a bundle to the files of its site, all in memory and with the same bytes every time.
+
+The site is the model's files, the pieces of the compiled runtime that its backends need, what the
+templates give, ``bundle.json``, and last ``loader.js`` and ``sw.js``, which carry the digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jinja2
+
+from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
+from tfjs_bundle.errors import UsageError
+
+Content = bytes | memoryview | Path
+
+#: Stands once in loader.js and once in sw.js; replaced by one JSON object.
+BUILD_TOKEN = b'"__TFJS_BUNDLE_BUILD__"'
+
+#: What the service worker stores at install, beside the demo's script and style.
+SHELL_ROLES = ("page", "demo")
+
+#: Where page and worker may load from: this origin and nowhere else. ``blob:`` and ``data:`` are for
+#: pictures that the visitor picks; ``wasm-unsafe-eval`` compiles WebAssembly and allows no eval.
+CONTENT_SECURITY_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self' 'wasm-unsafe-eval'",
+    "worker-src": "'self'",
+    "connect-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "style-src": "'self'",
+    "manifest-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file under ``model/``: its bytes, or where they lie, and its role in the manifest."""
+
+    content: Content
+    role: str
+
+
+@dataclass(frozen=True)
+class SiteSpec:
+    """Everything about one bundle that is not the runtime and not the templates.
+
+    Attributes:
+        name: shown on the page; any text.
+        created_with: versions by tool; TF.js's is added from the compiled runtime.
+        source: what the model was read from (``format``, ``sha256``, ``keras_version``).
+        inputs, outputs: the signature in Keras's order.
+        model_files: by path in the bundle (``model/model.json``, ``model/<hash>.bin``,
+            ``model/golden.json``).
+        backends: for each backend ``{"supported": bool, "missing_ops": [...]}``.
+        preprocessing: image schema by input name, as JSON
+            (:mod:`tfjs_bundle.preprocessing`).
+        labels: by output name, one label per class; by input name, one per feature.
+        task: one of :data:`tfjs_bundle.preprocessing.TASKS`.
+        requires_loader: plain ``tf.loadGraphModel`` is not the whole truth.
+        warnings: sentences for the manifest.
+    """
+
+    name: str
+    created_with: Mapping[str, str]
+    source: Mapping[str, str | None]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    model_files: Mapping[str, ModelFile]
+    backends: Mapping[str, Mapping[str, Any]]
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, list[str]] = field(default_factory=dict)
+    task: str = "tensors"
+    requires_loader: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Site:
+    """Every file of the bundle's directory by its path, and the manifest that names them."""
+
+    files: Mapping[str, Content]
+    bundle: Bundle
+
+
+def runtime_directory() -> Path:
+    """Return where the compiled runtime lies: inside the package, in a checkout and in a wheel alike."""
+    return Path(__file__).resolve().parents[1] / "_runtime"
+
+
+def templates_directory() -> Path:
+    """Return where the templates lie: in the package of a wheel, beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for directory in (package / "_templates", package.parent / "templates"):
+        if (directory / "index.html.j2").is_file():
+            return directory
+    raise UsageError(
+        f"This installation of tfjs-bundle has no templates (looked beside {package}).",
+        "Install tfjs-bundle again: `pip install --force-reinstall tfjs-bundle`.",
+    )
+
+
+def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None = None) -> Site:
+    """Put the site together.
+
+    Args:
+        spec: the bundle's own parts.
+        template: a directory whose files replace those of :func:`templates_directory` or are
+            added; ``*.j2`` is rendered, everything else is taken as it is.
+        runtime: the compiled runtime; :func:`runtime_directory` by default.
+
+    Raises:
+        UsageError: the runtime is not built or is damaged, ``template`` is no directory, has a
+            file that would replace one of the bundle's own, or does not render.
+    """
+    runtime = runtime or runtime_directory()
+    compiled = _read_runtime(runtime)
+    files: dict[str, Content] = {}
+    entries: dict[str, BundleFile] = {}
+
+    def add(path: str, content: Content, role: str, backends: tuple[str, ...] = (), part: str = "") -> None:
+        size, sha256 = _measure(content)
+        files[path] = content
+        entries[path] = BundleFile(path, size, sha256, role, backends, part)
+
+    for path, file in spec.model_files.items():
+        add(path, file.content, file.role)
+    supported = {name for name, state in spec.backends.items() if state.get("supported")}
+    for file in compiled["files"]:
+        backends = tuple(file.get("backends") or ())
+        if file["path"].startswith("runtime/") and (not backends or supported.intersection(backends)):
+            content = (runtime / file["path"]).read_bytes()
+            add(file["path"], content, file["role"], backends, file.get("part") or "")
+
+    values = _template_values(spec, entries)
+    for path, content in _render_templates(template, values):
+        if path in files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
+            raise UsageError(
+                f"The template {path} would replace a file of the bundle itself.",
+                "Give it another name; model/, runtime/, loader.js, sw.js and bundle.json are the bundle's own.",
+            )
+        add(path, content, "page" if _is_page(path) else "hosting")
+
+    bundle = Bundle(
+        name=spec.name,
+        created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]},
+        source=dict(spec.source),
+        inputs=spec.inputs,
+        outputs=spec.outputs,
+        files=tuple(entries[path] for path in sorted(entries)),
+        backends={name: dict(state) for name, state in spec.backends.items()},
+        preprocessing=dict(spec.preprocessing),
+        labels={name: list(labels) for name, labels in spec.labels.items()},
+        task=spec.task,
+        requires_loader=spec.requires_loader,
+        warnings=tuple(spec.warnings),
+    )
+    files[MANIFEST] = bundle.dumps()
+    files.update(_fill_build(runtime, bundle, files[MANIFEST]))
+    return Site({path: files[path] for path in sorted(files)}, bundle)
+
+
+def _read_runtime(directory: Path) -> dict[str, Any]:
+    try:
+        return json.loads((directory / "runtime.json").read_bytes())
+    except (OSError, ValueError):
+        raise UsageError(
+            f"The compiled runtime is missing or damaged ({directory}).",
+            "In a checkout run `make runtime`; otherwise install tfjs-bundle again.",
+        ) from None
+
+
+def _measure(content: Content) -> tuple[int, str]:
+    """Return size in bytes and sha256; a file on disk is read piece by piece."""
+    if isinstance(content, Path):
+        with content.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return content.stat().st_size, digest
+    return memoryview(content).nbytes, hashlib.sha256(content).hexdigest()
+
+
+def _is_page(path: str) -> bool:
+    """Tell what a visitor's page is made of from what only hosts and developers read."""
+    hosting = path.startswith((".", "_")) or PurePosixPath(path).suffix in {".md", ".ts"}
+    return not hosting
+
+
+def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[str, Any]:
+    def demo(suffix: str) -> str | None:
+        found = (path for path, file in entries.items() if file.role == "demo" and path.endswith(suffix))
+        return min(found, default=None)
+
+    def tensor(info: TensorInfo) -> dict[str, Any]:
+        return {"name": info.name, "shape": info.shape, "dtype": info.dtype, "source_dtype": info.source_dtype}
+
+    page = {
+        "name": spec.name,
+        "task": spec.task,
+        "inputs": [tensor(info) for info in spec.inputs],
+        "outputs": [tensor(info) for info in spec.outputs],
+        "preprocessing": spec.preprocessing,
+        "labels": spec.labels,
+        "backends": spec.backends,
+        "model_bytes": sum(file.size for file in entries.values() if file.role == "weights"),
+        "warnings": spec.warnings,
+    }
+    return {
+        "page": page,
+        "demo_script": demo(".js"),
+        "demo_style": demo(".css"),
+        "content_security_policy": "; ".join(f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items()),
+        "created_with": dict(spec.created_with),
+        "source": dict(spec.source),
+        "backends": sorted(name for name, state in spec.backends.items() if state.get("supported")),
+    }
+
+
+def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    directories = [templates_directory()]
+    if template is not None:
+        if not template.is_dir():
+            raise UsageError(f"The template directory {template} does not exist.", "Name a directory.")
+        directories.insert(0, template)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(directories),
+        autoescape=lambda name: name is not None and name.endswith((".html.j2", ".svg.j2")),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["markdown"] = _escape_markdown
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": True}
+    for name in sorted(_template_names(directories)):
+        if not name.endswith(".j2"):
+            yield name, next(path for path in (each / name for each in directories) if path.is_file()).read_bytes()
+            continue
+        try:
+            text = environment.get_template(name).render(values)
+        except (jinja2.TemplateError, UnicodeDecodeError) as error:
+            line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
+            raise UsageError(f"The template {name}{line} does not render: {error}.", "Correct it.") from None
+        yield name.removesuffix(".j2"), text.encode()
+
+
+def _template_names(directories: list[Path]) -> set[str]:
+    """Return every file's path, without macros (``_*.j2``), editors' leftovers and hidden directories."""
+    names: set[str] = set()
+    for directory in directories:
+        for path in directory.rglob("*"):
+            relative = path.relative_to(directory)
+            leftover = path.name.endswith(("~", ".swp", ".pyc")) or path.name == ".DS_Store"
+            hidden = any(part.startswith(".") for part in relative.parts[:-1])
+            if path.is_file() and not leftover and not hidden:
+                names.add(relative.as_posix())
+    return names
+
+
+def _escape_markdown(text: object) -> str:
+    """Make hostile text one line of plain Markdown."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~&-])", r"\\\1", line)
+
+
+def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, bytes]:
+    """Return loader.js and sw.js with the digest, the manifest's hash and the shell.
+
+    The loader cannot carry its own hash; the service worker's shell names it too.
+    """
+    shell = [
+        {"path": "./" if file.path == "index.html" else file.path, "sha256": file.sha256}
+        for file in bundle.files
+        if file.role in SHELL_ROLES
+    ]
+    sha256 = hashlib.sha256(manifest).hexdigest()
+    shell.append({"path": MANIFEST, "sha256": sha256})
+    filled: dict[str, bytes] = {}
+    for name in ("loader.js", "sw.js"):
+        build = {"digest": bundle.digest, "manifest": {"sha256": sha256, "size": len(manifest)}, "shell": shell}
+        try:
+            script = (runtime / name).read_bytes()
+        except OSError:
+            script = b""
+        if script.count(BUILD_TOKEN) != 1:
+            raise UsageError(
+                f"The compiled runtime is damaged: {runtime / name} has no place for the build.",
+                "In a checkout run `make runtime`; otherwise install tfjs-bundle again.",
+            )
+        filled[name] = script.replace(BUILD_TOKEN, json.dumps(build, separators=(",", ":")).encode())
+        shell = [*shell, {"path": name, "sha256": hashlib.sha256(filled[name]).hexdigest()}]
+    return filled
