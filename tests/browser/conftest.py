@@ -1,0 +1,39 @@
+"""Fixtures for tests in a real Chromium."""
+
+from __future__ import annotations
+
+import pytest
+from static_host import StaticHost
+
+#: Milliseconds; generous, since a software GPU on a busy machine is slow. Never slept through.
+TIMEOUT = 60_000
+
+
+@pytest.fixture
+def context(chromium):
+    """A fresh browser context: no storage, no caches, no service workers of other tests."""
+    context = chromium.new_context()
+    context.set_default_timeout(TIMEOUT)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context):
+    """A fresh page in a fresh context."""
+    return context.new_page()
+
+
+@pytest.fixture
+def static_host():
+    """A function that starts :class:`static_host.StaticHost` (same arguments); stopped at the end."""
+    hosts: list[StaticHost] = []
+
+    def start(directory, **options) -> StaticHost:
+        host = StaticHost(directory, **options)
+        hosts.append(host)
+        return host
+
+    yield start
+    for host in hosts:
+        host.stop()
