@@ -112,7 +112,8 @@ def test_the_headers_file_of_the_bundle_is_honoured_but_for_caching(tmp_path):
     (tmp_path / "index.html").write_text("x")
     (tmp_path / "a.bin").write_text("x")
     (tmp_path / "_headers").write_text(
-        "# comment\n/*\n  Content-Security-Policy: default-src 'self'\n\n/*.bin\n  Cache-Control: immutable\n  X-Kind: shard\n"
+        "# comment\n/*\n  Content-Security-Policy: default-src 'self'\n\n"
+        "/*.bin\n  Cache-Control: immutable\n  X-Kind: shard\n"
     )
     with serving(tmp_path) as server:
         _, page, _ = get(server, "/")
@@ -148,7 +149,7 @@ def test_a_missing_directory_is_a_usage_error(tmp_path):
 
 def test_a_foreign_address_is_a_usage_error(tmp_path):
     with (
-        pytest.raises(UsageError, match="Cannot listen on 203.0.113.1"),
+        pytest.raises(UsageError, match="Cannot listen on 203"),
         serving(tmp_path, host="203.0.113.1"),
     ):
         pass

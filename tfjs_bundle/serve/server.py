@@ -51,7 +51,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
-        "img-src 'self' data: blob:; style-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
+        "img-src 'self' data: blob:; style-src 'self'; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -77,8 +78,9 @@ class Server:
     @property
     def url(self) -> str:
         """The address of the directory's root, with a trailing slash."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}/"
+        every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where to go, not where to listen
+        host = every.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
 
     @property
     def moved(self) -> bool:
@@ -232,9 +234,9 @@ def _with_headers(application: Any, directory: Path) -> Any:
                 for name, value in wanted.items():
                     headers[name] = value
                 suffix = PurePosixPath("index.html" if path.endswith("/") else path).suffix.lower()
-                if message["status"] in (200, 206, 304) and suffix in CONTENT_TYPES:
-                    if not headers.get("content-type", "").startswith("multipart/"):
-                        headers["content-type"] = CONTENT_TYPES[suffix]
+                whole = not headers.get("content-type", "").startswith("multipart/")  # several ranges
+                if message["status"] in (200, 206, 304) and suffix in CONTENT_TYPES and whole:
+                    headers["content-type"] = CONTENT_TYPES[suffix]
             await send(message)
 
         await application(scope, receive, send_with_headers if scope["type"] == "http" else send)
