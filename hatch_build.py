@@ -66,7 +66,7 @@ def digest_of_inputs(root: Path) -> str:
 
 def is_fresh(root: Path) -> bool:
     """Say whether ``tfjs_bundle/_runtime`` is there and was compiled from the present sources."""
-    if not (root / "package.json").is_file():
+    if not (root / "runtime" / "build.mjs").is_file():
         return True
     stamp = root / "tfjs_bundle" / "_runtime" / STAMP
     return stamp.is_file() and stamp.read_text().strip() == digest_of_inputs(root)
