@@ -1,0 +1,112 @@
+"""A model that was read, ready to be traced; it lives in the child process only.
+
+This module does not import TensorFlow itself; the readers that make a
+:class:`SourceModel` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input, as Keras has it.
+
+    Attributes:
+        name: the public name.
+        shape: with the batch; ``None`` where a dimension is unknown; ``None`` for an unknown rank.
+        dtype: Keras's or TensorFlow's name: ``float32``, ``int64``, ``string``, ...
+    """
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    dtype: str
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One line of a summary.
+
+    Attributes:
+        name: its path through nested models, for instance ``encoder/dense``.
+        class_name: for instance ``Dense``.
+        parameters: numbers in its weights.
+        output_shape: for instance ``(None, 10)``; empty where it is not known.
+    """
+
+    name: str
+    class_name: str
+    parameters: int
+    output_shape: str
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A traceable model with its signature.
+
+    Attributes:
+        call: the model in inference mode, from the flat list of inputs to the flat list of
+            outputs, both in the signature's order; may be traced by ``tf.function``.
+        inputs: in Keras's order.
+        output_names: in Keras's order.
+        keras3_variables: every Keras 3 variable that ``call`` can touch (weights, seed
+            generators, states of stateful layers), each once; to be replaced in a
+            ``keras.StatelessScope`` while tracing. Empty for tf_keras and SavedModels, whose
+            variables are captured by the trace.
+        reference: the same model run eagerly in float32, numpy in and out, without any effect
+            on the model's state; what parity compares with.
+        layers: for ``inspect`` and for messages.
+        reader: what read the file, for instance ``Keras 3.15.1``.
+        keras_version: the Keras that wrote the file, where the file says so.
+        warnings: what the user should know about the reading.
+    """
+
+    call: Callable[[list[tf.Tensor]], list[tf.Tensor]]
+    inputs: tuple[InputSpec, ...]
+    output_names: tuple[str, ...]
+    keras3_variables: tuple[Any, ...]
+    reference: Callable[[list[np.ndarray]], list[np.ndarray]]
+    layers: tuple[LayerInfo, ...]
+    reader: str
+    keras_version: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def public_names(paths: Iterable[tuple[Sequence[object], str]]) -> tuple[str, ...]:
+    """Name the leaves of a nested structure by the rule for inputs and outputs.
+
+    A dict gives its keys, a leaf outside a dict the name of its layer; nesting is joined by
+    ``_``. Where two leaves come out equal, the later one gets ``_1``, ``_2`` and so on, the
+    first number that is free.
+
+    Args:
+        paths: for each leaf, in Keras's order, its path (dict keys are strings, positions in a
+            list are integers) and the name of its layer.
+
+    Returns:
+        One name per leaf, all different.
+    """
+    wanted = []
+    for path, layer in paths:
+        parts = [str(part) for part in path if not isinstance(part, int)]
+        if not path or isinstance(path[-1], int):
+            parts.append(layer)
+        wanted.append("_".join(part for part in parts if part) or layer)
+    taken: set[str] = set()
+    names = []
+    for name in wanted:
+        unique, number = name, 0
+        while unique in taken or (number and unique in wanted):
+            number += 1
+            unique = f"{name}_{number}"
+        taken.add(unique)
+        names.append(unique)
+    return tuple(names)
