@@ -1,0 +1,112 @@
+/** The page's side of working offline: registering the service worker of the bundle's directory. */
+
+import { type Build, directoryUrl } from "./manifest.js";
+
+export type Control =
+  | { readonly controlled: true }
+  /** Why the page does not work offline, for the visitor. */
+  | { readonly controlled: false; readonly reason: string };
+
+export interface Offline {
+  /**
+   * Resolves when the service worker controls this page, so that every import and every
+   * worker script is answered from what the page has stored; or says why that will not be.
+   */
+  control(): Promise<Control>;
+}
+
+/** Messages from the page to the service worker; each is answered on the port it carries. */
+export type WorkerRequest =
+  /** Take control of this page, which a forced reload has left alone, and mend the stored shell. */
+  | { readonly type: "claim" }
+  /** A waiting worker of the page's own build takes over if no other page is open. */
+  | { readonly type: "take-over"; readonly build: string };
+
+/** How long a page waits for control before it goes on without. */
+const CONTROL_MS = 15_000;
+
+/** Register `sw.js` of the bundle at `baseUrl`; never throws, `control()` says how it went. */
+export function registerOffline(baseUrl: string | URL, build: Build | null): Offline {
+  const control = start(directoryUrl(baseUrl), build).catch(
+    (error): Control => no(`the service worker could not be started (${messageOf(error)})`),
+  );
+  return { control: () => control };
+}
+
+async function start(base: string, build: Build | null): Promise<Control> {
+  if (!build) return no("the loader was not made by a build");
+  if (!isSecureContext) return no("no offline here: serve over https");
+  if (!("serviceWorker" in navigator)) return no("this browser allows no service workers here");
+  if (new URL(base).origin !== location.origin) return no("the bundle lies on another origin than the page");
+  if (!location.href.startsWith(base)) return no("the page lies outside the bundle's directory");
+
+  const container = navigator.serviceWorker;
+  const known = container.controller !== null;
+  const registration = await container.register(`${base}sw.js`, { scope: base, updateViaCache: "none" });
+  takeOverWhenReady(registration, build);
+  // A navigation checks for a new worker some time later; asking now saves that wait.
+  if (known) void registration.update().catch(() => {});
+  return controlOf(container, registration);
+}
+
+/** Wait until a worker controls the page, or it is clear that none will. */
+function controlOf(container: ServiceWorkerContainer, registration: ServiceWorkerRegistration): Promise<Control> {
+  if (container.controller) {
+    void ask(container.controller, { type: "claim" });
+    return Promise.resolve({ controlled: true });
+  }
+  return new Promise((resolve) => {
+    let failure = "the service worker could not be installed";
+    const done = (result: Control) => {
+      clearTimeout(timer);
+      container.removeEventListener("controllerchange", onControl);
+      container.removeEventListener("message", onMessage);
+      resolve(result);
+    };
+    const onControl = () => container.controller && done({ controlled: true });
+    const onMessage = ({ data }: MessageEvent) => {
+      if (data?.type === "install-failed") failure = String(data.reason);
+    };
+    const timer = setTimeout(() => done(no("the service worker took too long to start")), CONTROL_MS);
+    container.addEventListener("controllerchange", onControl);
+    container.addEventListener("message", onMessage);
+    container.startMessages();
+    const installing = registration.installing ?? registration.waiting;
+    installing?.addEventListener("statechange", () => {
+      // The worker's message about why may still be on its way.
+      if (installing.state === "redundant") setTimeout(() => done(no(failure)), 50);
+    });
+    // After a forced reload the worker is active, but leaves the page alone until it is asked.
+    if (registration.active) void ask(registration.active, { type: "claim" });
+  });
+}
+
+/** Have a new worker of this page's build take over as soon as it is installed. */
+function takeOverWhenReady(registration: ServiceWorkerRegistration, build: Build): void {
+  const offer = (worker: ServiceWorker | null) => {
+    if (worker?.state === "installed" && registration.active) {
+      void ask(worker, { type: "take-over", build: build.manifest.sha256 });
+    }
+  };
+  const watch = (worker: ServiceWorker | null) =>
+    worker?.addEventListener("statechange", () => offer(worker));
+  offer(registration.waiting);
+  watch(registration.installing);
+  registration.addEventListener("updatefound", () => watch(registration.installing));
+}
+
+function ask(worker: ServiceWorker, request: WorkerRequest): Promise<unknown> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => resolve(data);
+    worker.postMessage(request, [port2]);
+  });
+}
+
+function no(reason: string): Control {
+  return { controlled: false, reason };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,46 @@
+/** Headers of the responses that the cache holds and the service worker gives. */
+
+/** By extension; a module script or a .wasm with another type is refused by the browser. */
+const MIME_TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  json: "application/json",
+  webmanifest: "application/manifest+json",
+  wasm: "application/wasm",
+  svg: "image/svg+xml",
+  png: "image/png",
+  ico: "image/x-icon",
+  bin: "application/octet-stream",
+  txt: "text/plain; charset=utf-8",
+};
+
+/** Of the host's headers, those that change how the page or a worker runs. */
+const KEPT = [
+  "content-security-policy",
+  "cross-origin-embedder-policy",
+  "cross-origin-opener-policy",
+  "permissions-policy",
+  "referrer-policy",
+];
+
+/** Return the MIME type by the path's extension; a path that ends in `/` is a page. */
+export function mimeType(path: string): string {
+  if (path === "" || path.endsWith("/")) return MIME_TYPES.html as string;
+  const extension = /\.([a-z0-9]+)$/i.exec(path)?.[1]?.toLowerCase() ?? "";
+  return MIME_TYPES[extension] ?? "application/octet-stream";
+}
+
+/** Return the headers to store a file with: the type by its name, whatever the host said. */
+export function storedHeaders(path: string, host?: Headers): Headers {
+  const headers = new Headers({
+    "content-type": mimeType(path),
+    "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+  });
+  for (const name of KEPT) {
+    const value = host?.get(name);
+    if (value) headers.set(name, value);
+  }
+  return headers;
+}

@@ -1,0 +1,312 @@
+/**
+ * The one cache module: verified bytes of a bundle's files, from the cache or the network.
+ *
+ * The page fetches, verifies and stores; the service worker reads what the page stored.
+ * Without the Cache API (plain http) everything works, but nothing is kept.
+ */
+
+import { abortedError, BundleError, isBundleError, throwIfAborted } from "./errors.js";
+import { sha256Hex } from "./integrity.js";
+import { cacheName, directoryUrl, fileUrl, type ManifestFile } from "./manifest.js";
+import { storedHeaders } from "./responses.js";
+
+export interface FileProgress {
+  readonly file: StoreFile;
+  /** Bytes of this file so far; starts again at 0 when a download has to be repeated. */
+  readonly loaded: number;
+  /** Bytes of this file in all. */
+  readonly total: number;
+  readonly fromCache: boolean;
+}
+
+export type StoreFile = Pick<ManifestFile, "path" | "size" | "sha256" | "role">;
+
+export interface FetchOptions {
+  readonly onProgress?: (progress: FileProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Store {
+  /** The bundle's directory, with a trailing `/`. */
+  readonly baseUrl: string;
+  /** Why nothing (more) is stored: insecure context, storage full; `""` while storing works. */
+  readonly problem: string;
+  /**
+   * Return the verified bytes of a file; the buffer is the caller's own.
+   *
+   * @throws BundleError `network`, `integrity` or `aborted`, naming the file.
+   */
+  fetch(file: StoreFile, options?: FetchOptions): Promise<ArrayBuffer>;
+  /**
+   * Have every file in the cache, each verified now; resolves to false where nothing can be
+   * stored (then nothing is downloaded either, or what is left is not).
+   */
+  ensure(files: readonly StoreFile[], options?: FetchOptions): Promise<boolean>;
+  /** Return whether the file is in the cache; does not look at its bytes. */
+  has(file: StoreFile): Promise<boolean>;
+}
+
+const ATTEMPTS = 3;
+const RETRY_DELAYS_MS = [300, 1000];
+/** A connection that has sent nothing for so long is taken for dead. */
+const STALL_MS = 30_000;
+const PARALLEL = 4;
+
+/** bundle.json as a file to fetch: it cannot name itself, the build names it. */
+export function manifestFile(manifest: { sha256: string; size: number }): StoreFile {
+  return { path: "bundle.json", role: "page", ...manifest };
+}
+
+/**
+ * Open the store of the bundle at `baseUrl`.
+ *
+ * @throws BundleError `unsupported` for a page opened as `file://`.
+ */
+export async function openStore(baseUrl: string | URL): Promise<Store> {
+  const base = directoryUrl(baseUrl);
+  if (new URL(base).protocol === "file:") {
+    throw new BundleError(
+      "unsupported",
+      "a browser does not load a model from file://. Serve the folder over http or https, for " +
+        "instance with `tfjs-bundle serve` or `python -m http.server`, and open that address.",
+    );
+  }
+  const { cache, problem } = await openCache(base);
+  return new CacheStore(base, cache, problem);
+}
+
+async function openCache(base: string): Promise<{ cache: Cache | null; problem: string }> {
+  if (!("caches" in globalThis)) {
+    return { cache: null, problem: "nothing is kept on this device: the page is not served over https" };
+  }
+  try {
+    return { cache: await caches.open(cacheName(base)), problem: "" };
+  } catch {
+    return { cache: null, problem: "nothing is kept on this device: the browser does not allow it here" };
+  }
+}
+
+class CacheStore implements Store {
+  problem: string;
+  /** Work on a URL in progress, so that two callers never download one file twice. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+
+  constructor(
+    readonly baseUrl: string,
+    readonly cache: Cache | null,
+    problem: string,
+  ) {
+    this.problem = problem;
+  }
+
+  async fetch(file: StoreFile, options: FetchOptions = {}): Promise<ArrayBuffer> {
+    const url = fileUrl(this.baseUrl, file);
+    for (let busy = this.#busy.get(url); busy; busy = this.#busy.get(url)) {
+      await busy.catch(() => {});
+    }
+    throwIfAborted(options.signal);
+    const work = this.#fetch(url, file, options);
+    this.#busy.set(url, work);
+    try {
+      return await work;
+    } finally {
+      this.#busy.delete(url);
+    }
+  }
+
+  async ensure(files: readonly StoreFile[], options: FetchOptions = {}): Promise<boolean> {
+    const queue = [...files];
+    const worker = async () => {
+      for (let file = queue.shift(); file && !this.problem; file = queue.shift()) {
+        await this.fetch(file, options);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    return !this.problem;
+  }
+
+  async has(file: StoreFile): Promise<boolean> {
+    return (await this.#match(fileUrl(this.baseUrl, file))) !== undefined;
+  }
+
+  async #fetch(url: string, file: StoreFile, options: FetchOptions): Promise<ArrayBuffer> {
+    const { onProgress } = options;
+    const stored = await this.#stored(url, file);
+    if (stored) {
+      onProgress?.({ file, loaded: file.size, total: file.size, fromCache: true });
+      return stored;
+    }
+    const { bytes, headers } = await download(url, file, options);
+    await this.#put(url, file, bytes, headers);
+    return bytes;
+  }
+
+  /** Return the bytes in the cache if they are what they should be; a damaged entry is removed. */
+  async #stored(url: string, file: StoreFile): Promise<ArrayBuffer | null> {
+    const response = await this.#match(url);
+    if (!response) return null;
+    try {
+      const bytes = await response.arrayBuffer();
+      if (bytes.byteLength === file.size && (await sha256Hex(bytes)) === file.sha256) return bytes;
+    } catch {
+      // The entry cannot be read: as good as damaged.
+    }
+    await this.cache?.delete(url).catch(() => {});
+    return null;
+  }
+
+  async #match(url: string): Promise<Response | undefined> {
+    return this.cache?.match(url, { ignoreVary: true }).catch(() => undefined);
+  }
+
+  async #put(url: string, file: StoreFile, bytes: ArrayBuffer, headers: Headers): Promise<void> {
+    if (!this.cache || this.problem) return;
+    try {
+      await this.cache.put(url, new Response(bytes, { headers: storedHeaders(file.path, headers) }));
+    } catch (error) {
+      const full = error instanceof DOMException && error.name === "QuotaExceededError";
+      this.problem = full
+        ? "the browser's storage is full: the model works, but will be downloaded again next time"
+        : "the browser refuses to store files: the model works, but will be downloaded again next time";
+    }
+  }
+}
+
+interface Download {
+  bytes: ArrayBuffer;
+  headers: Headers;
+}
+
+async function download(url: string, file: StoreFile, options: FetchOptions): Promise<Download> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      // A stale or damaged copy in the browser's own HTTP cache must not survive the second try.
+      return await downloadOnce(url, file, attempt === 0 ? "default" : "reload", options);
+    } catch (error) {
+      if (!(error instanceof Retryable)) throw error;
+      const last = attempt + 1 >= (error.code === "integrity" ? 2 : ATTEMPTS);
+      if (last || navigator.onLine === false) throw error.toBundleError();
+    }
+    await pause(RETRY_DELAYS_MS[attempt] ?? 1000, options.signal);
+  }
+}
+
+/** A failure that another attempt may cure. */
+class Retryable extends Error {
+  constructor(
+    readonly code: "network" | "integrity",
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+
+  toBundleError(): BundleError {
+    return new BundleError(this.code, this.message, { cause: this.cause });
+  }
+}
+
+async function downloadOnce(
+  url: string,
+  file: StoreFile,
+  cache: RequestCache,
+  { onProgress, signal }: FetchOptions,
+): Promise<Download> {
+  const stall = new AbortController();
+  let timer = setTimeout(() => stall.abort(), STALL_MS);
+  const alive = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stall.abort(), STALL_MS);
+  };
+  const signals = signal ? [signal, stall.signal] : [stall.signal];
+  const bytes = new Uint8Array(file.size);
+  let loaded = 0;
+  let tooLong = false;
+  let response: Response;
+  try {
+    response = await fetch(url, { cache, credentials: "same-origin", signal: AbortSignal.any(signals) });
+    if (!response.ok) throw refused(response.status, file);
+    onProgress?.({ file, loaded: 0, total: file.size, fromCache: false });
+    const reader = response.body?.getReader();
+    while (reader) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      alive();
+      tooLong = loaded + value.length > file.size;
+      if (tooLong) bytes.set(value.subarray(0, file.size - loaded), loaded);
+      else bytes.set(value, loaded);
+      loaded += value.length;
+      if (tooLong) {
+        void reader.cancel().catch(() => {});
+        break;
+      }
+      onProgress?.({ file, loaded, total: file.size, fromCache: false });
+    }
+  } catch (error) {
+    if (signal?.aborted) throw abortedError(signal);
+    if (error instanceof Retryable || isBundleError(error)) throw error;
+    throw new Retryable("network", lost(file, loaded), { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+  throwIfAborted(signal);
+  const intact = !tooLong && loaded === file.size && (await sha256Hex(bytes)) === file.sha256;
+  if (!intact) throw damaged(response, file, bytes.subarray(0, Math.min(loaded, file.size)), tooLong);
+  return { bytes: bytes.buffer, headers: response.headers };
+}
+
+function lost(file: StoreFile, loaded: number): string {
+  return loaded > 0
+    ? `the connection was lost while ${file.path} was being downloaded. Check the network and try again.`
+    : `the server could not be reached for ${file.path}. Check the network and try again.`;
+}
+
+function refused(status: number, file: StoreFile): Retryable | BundleError {
+  if (status >= 500 || status === 408 || status === 429) {
+    return new Retryable("network", `the server answered ${status} for ${file.path}. Try again later.`);
+  }
+  const missing = status === 404 || status === 410;
+  return new BundleError(
+    "network",
+    missing
+      ? `the server has no ${file.path} (${status}). The bundle was not uploaded completely.`
+      : `the server refuses ${file.path} (${status}).`,
+  );
+}
+
+function damaged(response: Response, file: StoreFile, bytes: Uint8Array, tooLong: boolean): Retryable {
+  if (isHtml(response, bytes) && !file.path.endsWith(".html")) {
+    return new Retryable(
+      "integrity",
+      `the host answered with a web page in place of ${file.path}: the file is missing there. ` +
+        "Upload the whole bundle again.",
+    );
+  }
+  const size = tooLong ? `more than its ${file.size} bytes` : `${bytes.length} of ${file.size} bytes`;
+  const what = bytes.length === file.size && !tooLong ? "its bytes are not those of the build" : `${size} came`;
+  return new Retryable(
+    "integrity",
+    `${file.path} is damaged or belongs to another build: ${what}. Reload the page; if that does not ` +
+      "help, the bundle must be uploaded again.",
+  );
+}
+
+function isHtml(response: Response, bytes: Uint8Array): boolean {
+  if (/^text\/html\b/i.test(response.headers.get("content-type") ?? "")) return true;
+  const start = new TextDecoder().decode(bytes.subarray(0, 256));
+  return /^\s*<(!doctype html|html)\b/i.test(start);
+}
+
+function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(abortedError(signal));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
