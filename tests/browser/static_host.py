@@ -240,7 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = body[number:]
         self.wfile.write(body)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _read(self, name: str) -> bytes | None:
         root = self.server.host.directory.resolve()
