@@ -1,0 +1,23 @@
+"""Graph passes: functions ``GraphModel -> GraphModel``, one file each, named verb-object.
+
+Each says what it requires and what it leaves. A pass keeps the names of the tensors that others use.
+"""
+
+from __future__ import annotations
+
+from tfjs_bundle.graph.ir import GraphModel
+from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
+from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
+from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
+from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
+from tfjs_bundle.graph.passes.remove_unused import remove_unused
+
+#: In order: what TF.js lacks is lowered first, dead nodes go last.
+LOWERING = (lower_einsum, lower_erfc, lower_softsign, cast_bool_reverse, remove_unused)
+
+
+def lower(graph: GraphModel) -> GraphModel:
+    """Rewrite what TF.js lacks, or gets wrong, into what every backend has."""
+    for run in LOWERING:
+        graph = run(graph)
+    return graph

@@ -1,0 +1,102 @@
+"""What passes share: replacing nodes by several, in the main graph and in functions alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from tfjs_bundle.graph.ir import GraphModel, Node
+
+_DTYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL"}
+
+
+class Emitter:
+    """Makes the nodes that take the place of one node; the last must bear its name.
+
+    Tensor references inside functions have three parts; the emitter writes the right form.
+    """
+
+    def __init__(self, node: Node, in_function: bool, taken: set[str]) -> None:
+        self._prefix = node.name
+        self._suffix = ":z:0" if in_function else ""
+        self._taken = taken
+        self.nodes: list[Node] = []
+
+    def op(self, op: str, hint: str, inputs: list[str], **types: str | bool | int) -> str:
+        """Add a node and return the reference to its first output; ``types`` become attributes."""
+        return self._add(Node(self._name(hint), op, inputs, attributes(**types)))
+
+    def last(self, op: str, inputs: list[str], **types: str | bool | int) -> None:
+        """Add the node that bears the replaced node's name."""
+        self._add(Node(self._prefix, op, inputs, attributes(**types)))
+
+    def const(self, value: np.ndarray, hint: str) -> str:
+        """Add a constant and return the reference to it."""
+        return self._add(constant(self._name(hint), value))
+
+    def _add(self, node: Node) -> str:
+        self.nodes.append(node)
+        return node.name + self._suffix
+
+    def _name(self, hint: str) -> str:
+        name = base = f"{self._prefix}/{hint}"
+        count = 0
+        while name in self._taken:
+            count += 1
+            name = f"{base}_{count}"
+        self._taken.add(name)
+        return name
+
+
+def constant(name: str, value: np.ndarray) -> Node:
+    """Return a constant node; ``value`` is float32, int32 or bool."""
+    return Node(name, "Const", attrs=attributes(dtype=_DTYPES[value.dtype.name]), value=value)
+
+
+def attributes(**values: str | bool | int) -> dict[str, dict[str, object]]:
+    """Return attributes in protobuf's JSON form: ``DT_*`` strings are types."""
+    result: dict[str, dict[str, object]] = {}
+    for name, value in values.items():
+        if isinstance(value, bool):
+            result[name] = {"b": value}
+        elif isinstance(value, int):
+            result[name] = {"i": str(value)}
+        else:
+            result[name] = {"type": value}
+    return result
+
+
+def replace_nodes(
+    graph: GraphModel, op: str, rewrite: Callable[[Node, Emitter, dict[str, Node]], bool]
+) -> GraphModel:
+    """Replace every node of type ``op``.
+
+    ``rewrite(node, emitter, nodes_by_name)`` fills the emitter and returns True, or returns
+    False to leave the node as it is.
+    """
+    if op not in graph.ops():
+        return graph
+
+    def body(nodes: list[Node], in_function: bool) -> list[Node]:
+        by_name = {node.name: node for node in nodes}
+        taken = set(by_name)
+        result: list[Node] = []
+        for node in nodes:
+            if node.op == op:
+                emitter = Emitter(node, in_function, taken)
+                if rewrite(node, emitter, by_name):
+                    layers.update(
+                        {new.name: graph.layers[node.name] for new in emitter.nodes if node.name in graph.layers}
+                    )
+                    result.extend(emitter.nodes)
+                    continue
+            result.append(node)
+        return result
+
+    layers = dict(graph.layers)
+    functions = {
+        name: replace(function, nodes=body(function.nodes, True)) for name, function in graph.functions.items()
+    }
+    return replace(graph, nodes=body(graph.nodes, False), functions=functions, layers=layers)
