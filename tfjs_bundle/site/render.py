@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -146,7 +146,7 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
         if path in files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
             raise UsageError(
                 f"The template {path} would replace a file of the bundle itself.",
-                "Give it another name; model/, runtime/, loader.js, sw.js and bundle.json are the bundle's own.",
+                "Give it another name; model/, runtime/ and the bundle's own files cannot be replaced.",
             )
         add(path, content, "page" if _is_page(path) else "hosting")
 
@@ -164,8 +164,9 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
         requires_loader=spec.requires_loader,
         warnings=tuple(spec.warnings),
     )
-    files[MANIFEST] = bundle.dumps()
-    files.update(_fill_build(runtime, bundle, files[MANIFEST]))
+    manifest = bundle.dumps()
+    files[MANIFEST] = manifest
+    files.update(_fill_build(runtime, bundle, manifest))
     return Site({path: files[path] for path in sorted(files)}, bundle)
 
 
@@ -199,14 +200,11 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
         found = (path for path, file in entries.items() if file.role == "demo" and path.endswith(suffix))
         return min(found, default=None)
 
-    def tensor(info: TensorInfo) -> dict[str, Any]:
-        return {"name": info.name, "shape": info.shape, "dtype": info.dtype, "source_dtype": info.source_dtype}
-
     page = {
         "name": spec.name,
         "task": spec.task,
-        "inputs": [tensor(info) for info in spec.inputs],
-        "outputs": [tensor(info) for info in spec.outputs],
+        "inputs": [asdict(info) for info in spec.inputs],
+        "outputs": [asdict(info) for info in spec.outputs],
         "preprocessing": spec.preprocessing,
         "labels": spec.labels,
         "backends": spec.backends,
@@ -217,7 +215,9 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
         "page": page,
         "demo_script": demo(".js"),
         "demo_style": demo(".css"),
-        "content_security_policy": "; ".join(f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items()),
+        "content_security_policy": "; ".join(
+            f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items()
+        ),
         "created_with": dict(spec.created_with),
         "source": dict(spec.source),
         "backends": sorted(name for name, state in spec.backends.items() if state.get("supported")),
@@ -230,7 +230,7 @@ def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Itera
         if not template.is_dir():
             raise UsageError(f"The template directory {template} does not exist.", "Name a directory.")
         directories.insert(0, template)
-    environment = jinja2.Environment(
+    environment = jinja2.Environment(  # noqa: S701 - what is not HTML goes through tojson or markdown
         loader=jinja2.FileSystemLoader(directories),
         autoescape=lambda name: name is not None and name.endswith((".html.j2", ".svg.j2")),
         undefined=jinja2.StrictUndefined,
@@ -242,7 +242,8 @@ def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Itera
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": True}
     for name in sorted(_template_names(directories)):
         if not name.endswith(".j2"):
-            yield name, next(path for path in (each / name for each in directories) if path.is_file()).read_bytes()
+            found = next(each for each in directories if (each / name).is_file())
+            yield name, (found / name).read_bytes()
             continue
         try:
             text = environment.get_template(name).render(values)
@@ -285,7 +286,11 @@ def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, byt
     shell.append({"path": MANIFEST, "sha256": sha256})
     filled: dict[str, bytes] = {}
     for name in ("loader.js", "sw.js"):
-        build = {"digest": bundle.digest, "manifest": {"sha256": sha256, "size": len(manifest)}, "shell": shell}
+        build = {
+            "digest": bundle.digest,
+            "manifest": {"sha256": sha256, "size": len(manifest)},
+            "shell": shell,
+        }
         try:
             script = (runtime / name).read_bytes()
         except OSError:
