@@ -1,4 +1,6 @@
-/** sha256 of bytes, with the browser's own code where it has it. */
+/** sha256 of bytes in any page, with the browser's own code where it has it. */
+
+import { nativeSha256, toHex } from "./sha256.js";
 
 /** Bytes hashed between two turns of the event loop where JavaScript does the work (about 30 MB/s). */
 const SLICE = 1 << 20;
@@ -6,9 +8,7 @@ const SLICE = 1 << 20;
 /** Return the sha256 of `data` as 64 hexadecimal digits. */
 export async function sha256Hex(data: ArrayBuffer | Uint8Array<ArrayBuffer>): Promise<string> {
   // A page on plain http has no `crypto.subtle`; it still must not run on damaged bytes.
-  if (globalThis.crypto?.subtle) {
-    return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", data)));
-  }
+  if (globalThis.crypto?.subtle) return nativeSha256(data);
   const { sha256 } = await import("@noble/hashes/sha2.js");
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
   const hash = sha256.create();
@@ -17,8 +17,4 @@ export async function sha256Hex(data: ArrayBuffer | Uint8Array<ArrayBuffer>): Pr
     await new Promise((resolve) => setTimeout(resolve));
   }
   return toHex(hash.digest());
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -75,7 +75,14 @@ export interface Build {
   /** bundle.json itself. */
   readonly manifest: { readonly sha256: string; readonly size: number };
   /** What the service worker stores at install; `"./"` is index.html under the directory's own URL. */
-  readonly shell: readonly { readonly path: string; readonly sha256: string }[];
+  readonly shell: readonly ShellFile[];
+  /** The policy that a worker's script must come with; a page's own is in the page. */
+  readonly content_security_policy?: string;
+}
+
+export interface ShellFile {
+  readonly path: string;
+  readonly sha256: string;
 }
 
 /** Return the build a script was filled with, or `null` for a script that is not filled in. */
@@ -139,7 +146,7 @@ export function checkManifest(value: unknown): Manifest {
 
 /** Return whether a path is relative and leads to a file inside the bundle. */
 export function staysInside(path: string): boolean {
-  if (path === "" || /^[/]|[\\?#%]|^[a-z][a-z0-9+.-]*:/i.test(path)) return false;
+  if (path.includes("\\")) return false;
   return path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
@@ -152,8 +159,13 @@ export function isContentNamed(file: Pick<ManifestFile, "path" | "role">): boole
 
 /** The URL under which a file is requested and stored: plain where content-named, else with its sha256. */
 export function fileUrl(baseUrl: string, file: Pick<ManifestFile, "path" | "role" | "sha256">): string {
-  const url = new URL(file.path, baseUrl).href;
+  const url = pathUrl(baseUrl, file.path);
   return isContentNamed(file) ? url : versionedUrl(url, file.sha256);
+}
+
+/** The plain URL of a path; `%`, `?`, `#` and `:` in a file's name are part of the name. */
+export function pathUrl(baseUrl: string, path: string): string {
+  return baseUrl + path.split("/").map(encodeURIComponent).join("/");
 }
 
 /** `url` with the sha256 of its content as the query, so that two builds never mix. */

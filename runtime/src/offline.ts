@@ -50,7 +50,10 @@ async function start(base: string, build: Build | null): Promise<Control> {
 }
 
 /** Wait until a worker controls the page, or it is clear that none will. */
-function controlOf(container: ServiceWorkerContainer, registration: ServiceWorkerRegistration): Promise<Control> {
+function controlOf(
+  container: ServiceWorkerContainer,
+  registration: ServiceWorkerRegistration,
+): Promise<Control> {
   if (container.controller) {
     void ask(container.controller, { type: "claim" });
     return Promise.resolve({ controlled: true });

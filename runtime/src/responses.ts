@@ -44,3 +44,23 @@ export function storedHeaders(path: string, host?: Headers): Headers {
   }
   return headers;
 }
+
+/** Return all of `bytes`, or where a single range is asked for, that part of them (206, 416). */
+export function partOf(bytes: ArrayBuffer, headers: Headers, range: string | null): Response {
+  const size = bytes.byteLength;
+  const asked = /^bytes=(\d*)-(\d*)$/.exec(range ?? "");
+  if (!asked || (asked[1] === "" && asked[2] === "")) {
+    headers.set("content-length", String(size));
+    return new Response(bytes, { headers });
+  }
+  const [, from = "", to = ""] = asked;
+  const start = from === "" ? Math.max(0, size - Number(to)) : Number(from);
+  const end = from === "" || to === "" ? size - 1 : Math.min(Number(to), size - 1);
+  if (start > end) {
+    headers.set("content-range", `bytes */${size}`);
+    return new Response(null, { status: 416, headers });
+  }
+  headers.set("content-range", `bytes ${start}-${end}/${size}`);
+  headers.set("content-length", String(end - start + 1));
+  return new Response(bytes.slice(start, end + 1), { status: 206, headers });
+}

@@ -283,7 +283,8 @@ function damaged(response: Response, file: StoreFile, bytes: Uint8Array, tooLong
     );
   }
   const size = tooLong ? `more than its ${file.size} bytes` : `${bytes.length} of ${file.size} bytes`;
-  const what = bytes.length === file.size && !tooLong ? "its bytes are not those of the build" : `${size} came`;
+  const what =
+    bytes.length === file.size && !tooLong ? "its bytes are not those of the build" : `${size} came`;
   return new Retryable(
     "integrity",
     `${file.path} is damaged or belongs to another build: ${what}. Reload the page; if that does not ` +
