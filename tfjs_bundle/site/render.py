@@ -215,9 +215,7 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
         "page": page,
         "demo_script": demo(".js"),
         "demo_style": demo(".css"),
-        "content_security_policy": "; ".join(
-            f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items()
-        ),
+        "content_security_policy": _policy(),
         "created_with": dict(spec.created_with),
         "source": dict(spec.source),
         "backends": sorted(name for name, state in spec.backends.items() if state.get("supported")),
@@ -230,9 +228,10 @@ def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Itera
         if not template.is_dir():
             raise UsageError(f"The template directory {template} does not exist.", "Name a directory.")
         directories.insert(0, template)
-    environment = jinja2.Environment(  # noqa: S701 - what is not HTML goes through tojson or markdown
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(directories),
-        autoescape=lambda name: name is not None and name.endswith((".html.j2", ".svg.j2")),
+        # What is not HTML writes its values through tojson or markdown.
+        autoescape=lambda name: name is not None and name.endswith((".html.j2", ".svg.j2")),  # noqa: S701
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -272,6 +271,10 @@ def _escape_markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+.!|<>~&-])", r"\\\1", line)
 
 
+def _policy() -> str:
+    return "; ".join(f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items())
+
+
 def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, bytes]:
     """Return loader.js and sw.js with the digest, the manifest's hash and the shell.
 
@@ -290,6 +293,7 @@ def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, byt
             "digest": bundle.digest,
             "manifest": {"sha256": sha256, "size": len(manifest)},
             "shell": shell,
+            "content_security_policy": _policy(),
         }
         try:
             script = (runtime / name).read_bytes()
