@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfjs_bundle.errors import SourceError, UsageError
+from tfjs_bundle.source.identify import SourceFile
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -110,3 +113,53 @@ def public_names(paths: Iterable[tuple[Sequence[object], str]]) -> tuple[str, ..
         taken.add(unique)
         names.append(unique)
     return tuple(names)
+
+
+def open_model(
+    file: SourceFile,
+    *,
+    signature: str | None = None,
+    custom_objects: str | None = None,
+    unsafe: bool = False,
+    allow_random: bool = False,
+) -> SourceModel:
+    """Read a source; in the child process, with the TensorFlow backend.
+
+    Args:
+        file: what :func:`~tfjs_bundle.source.identify.identify` said.
+        signature: the key of a SavedModel's signature; only for SavedModels.
+        custom_objects: a Python file or module that defines the model's custom classes.
+        unsafe: run Python code that the file carries (Lambda layers).
+        allow_random: accept a model that draws random numbers at inference; the trace shows
+            whether it does, so this only concerns the converter.
+
+    Raises:
+        SourceError: the file cannot be read: damaged inside, custom classes that are not known,
+            Python code without ``unsafe``, NaN among the weights.
+        UnsupportedModelError: it was read but cannot be traced, for instance a subclassed model
+            whose input shapes are not known.
+        UsageError: a signature that does not exist, a custom objects module that does not import.
+    """
+    from tfjs_bundle.source import custom
+
+    if signature is not None and file.format != "savedmodel":
+        raise UsageError(
+            f"--signature {signature} makes no sense for {file.path}: only SavedModels have signatures.",
+            "Leave --signature out.",
+        )
+    if file.format == "savedmodel":
+        from tfjs_bundle.source import saved_model
+
+        return saved_model.read(file, signature)
+    if file.format not in ("keras", "h5"):
+        raise SourceError(f"{file.path} is a TF.js model; it is not read by Keras.", "")
+    from tfjs_bundle.source import keras3, legacy
+
+    keras3.reset()
+    objects = custom.load_custom_objects(custom_objects, file.custom_objects)
+    try:
+        return keras3.read(file, objects, unsafe=unsafe)
+    except keras3.Refused as refused:
+        if not legacy.may_read(file):
+            raise refused.as_source_error() from None
+        return legacy.read(file, objects, refused, unsafe=unsafe)
