@@ -49,7 +49,8 @@ export function storedHeaders(path: string, host?: Headers): Headers {
 export function partOf(bytes: ArrayBuffer, headers: Headers, range: string | null): Response {
   const size = bytes.byteLength;
   const asked = /^bytes=(\d*)-(\d*)$/.exec(range ?? "");
-  if (!asked || (asked[1] === "" && asked[2] === "")) {
+  const backwards = asked?.[1] && asked[2] && Number(asked[2]) < Number(asked[1]);
+  if (!asked || backwards || (asked[1] === "" && asked[2] === "")) {
     headers.set("content-length", String(size));
     return new Response(bytes, { headers });
   }
