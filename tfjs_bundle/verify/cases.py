@@ -1,0 +1,431 @@
+"""What verification and the self-check run: seeded random inputs, or the user's own data.
+
+The generator is mulberry32, stated in docs/architecture.md ("golden.json") and written a
+second time in TypeScript, so that a golden case travels as a seed and not as numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfjs_bundle.errors import UsageError
+from tfjs_bundle.verify.metrics import ATOL, RTOL, tfjs_dtype_of
+
+#: Batch sizes of the cases drawn where the batch is open.
+BATCHES = (1, 3)
+
+#: Open sizes other than the batch, one per case in turn: pictures (and volumes) must survive
+#: five halvings, sequences must differ in length.
+SPATIAL_SIZES = (64, 96)
+SEQUENCE_SIZES = (16, 24)
+
+#: Values that a golden output keeps at most.
+GOLDEN_VALUES = 64
+
+#: Rows of a ``--data`` file that are run at most, and per case.
+DATA_ROWS = 256
+DATA_BATCH = 16
+
+#: What string inputs are drawn from.
+WORDS = ("", "a", "the cat sat on the mat", "Grüße", "42", "unknown-token")
+
+#: TF.js dtype to the numpy dtype that holds it here.
+NUMPY_DTYPES: dict[str, Any] = {
+    "float32": np.float32,
+    "int32": np.int32,
+    "bool": np.bool_,
+    "string": object,
+}
+
+
+class Spec(Protocol):
+    """What a case needs to know of an input: ``TensorSpec`` and ``TensorInfo`` both do."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int | None, ...] | None: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def source_dtype(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How one input is drawn: all that golden.json says of it.
+
+    Attributes:
+        seed: of the generator, an unsigned 32-bit integer.
+        low: the smallest value.
+        high: the bound that no float passes and no integer reaches.
+        dtype: as TF.js has it.
+        shape: without unknown dimensions.
+    """
+
+    seed: int
+    low: float
+    high: float
+    dtype: str
+    shape: tuple[int, ...]
+
+    def values(self) -> np.ndarray:
+        """Return the tensor; dtype float32, int32, bool or object (of ``str``)."""
+        uniform = mulberry32(self.seed, math.prod(self.shape)).astype(np.float64) / 2**32
+        if self.dtype == "bool":
+            flat: np.ndarray = uniform >= 0.5
+        elif self.dtype == "string":
+            flat = np.array(WORDS, object)[(uniform * len(WORDS)).astype(np.int64)]
+        else:
+            scaled = self.low + uniform * (self.high - self.low)
+            flat = scaled.astype(np.float32) if self.dtype == "float32" else np.floor(scaled).astype(np.int32)
+        return flat.reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prediction to make.
+
+    Attributes:
+        name: for messages, for instance ``"random, batch 3"``.
+        inputs: by name, in the signature's order, in TF.js's dtypes (whatever the source
+            calls for, uint8 say, fits into them).
+        draws: how the inputs were drawn, by name; empty where they are data.
+    """
+
+    name: str
+    inputs: dict[str, np.ndarray]
+    draws: dict[str, Draw] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A ``--data`` file.
+
+    Attributes:
+        cases: its rows in batches.
+        labels: what ``y`` holds for the rows of ``cases``, or ``None``.
+        rows: rows of the file.
+        used: rows in ``cases``.
+    """
+
+    cases: tuple[Case, ...]
+    labels: np.ndarray | None
+    rows: int
+    used: int
+
+
+def mulberry32(seed: int, count: int) -> np.ndarray:
+    """Return ``count`` draws of mulberry32 as uint32.
+
+    The generator adds a constant to its state before each draw, so all states are known at once.
+    """
+    with np.errstate(over="ignore"):
+        steps = np.arange(1, count + 1, dtype=np.uint32)
+        state = np.uint32(seed & 0xFFFFFFFF) + steps * np.uint32(0x6D2B79F5)
+        mixed = (state ^ (state >> np.uint32(15))) * (state | np.uint32(1))
+        mixed ^= mixed + (mixed ^ (mixed >> np.uint32(7))) * (mixed | np.uint32(61))
+        return mixed ^ (mixed >> np.uint32(14))
+
+
+def draw_cases(
+    inputs: Sequence[Spec],
+    *,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    batches: Sequence[int] = BATCHES,
+    sizes: Mapping[str, Sequence[int | None]] | None = None,
+) -> list[Case]:
+    """Draw one case per entry of ``batches`` from the signature's ``inputs``.
+
+    Args:
+        ranges: input name to ``(low, high)``, where the model says what it takes (an embedding's
+            vocabulary, pictures of 0 to 255); ``high`` is not reached by integers.
+        batches: the first dimension where it is open; where it is not, only the seeds differ.
+        sizes: input name to a shape that replaces this module's choice for open dimensions.
+
+    Raises:
+        UsageError: an input's dtype cannot be drawn.
+    """
+    cases = []
+    for index, batch in enumerate(batches):
+        draws = {}
+        for spec in inputs:
+            shape = _filled(spec.shape, batch, index, (sizes or {}).get(spec.name))
+            low, high = (ranges or {}).get(spec.name) or default_range(spec, shape)
+            seed = zlib.crc32(f"{spec.name}/{index}".encode())
+            if spec.dtype not in NUMPY_DTYPES:
+                raise UsageError(
+                    f"No test input can be drawn for {spec.name!r}: its dtype is {spec.dtype}.",
+                    "Build with --no-verify.",
+                )
+            draws[spec.name] = Draw(seed, low, high, spec.dtype, shape)
+        values = {name: draw.values() for name, draw in draws.items()}
+        size = next((draw.shape[0] for draw in draws.values() if draw.shape), 1)
+        cases.append(Case(f"random {index + 1}, batch {size}", values, draws))
+    return cases
+
+
+def default_range(spec: Spec, shape: Sequence[int]) -> tuple[float, float]:
+    """Return the values to draw where nothing is known: floats around 0, integers that any
+    vocabulary has, bytes for what looks like a picture of integers."""
+    if spec.dtype == "float32":
+        return -1.0, 1.0
+    picture = len(shape) == 4 and shape[-1] in (1, 3, 4) and min(shape[1:3]) > 4
+    if spec.dtype == "int32" and picture:
+        return 0, 128 if spec.source_dtype == "int8" else 256
+    return 0, 2
+
+
+def read_data(path: str | Path, inputs: Sequence[Spec], *, limit: int = DATA_ROWS) -> Data:
+    """Read a ``.npz`` file whose keys are input names; ``y`` holds labels.
+
+    Args:
+        limit: rows run at most, the first ones.
+
+    Raises:
+        UsageError: it is no such file, or a name, a shape, a dtype or a number of rows does
+            not fit the signature.
+    """
+    path = Path(path)
+    arrays = _load(path)
+    labels = arrays.pop("y", None) if "y" not in {spec.name for spec in inputs} else None
+    named = ", ".join(repr(spec.name) for spec in inputs)
+    for spec in inputs:
+        if spec.name not in arrays:
+            had = ", ".join(map(repr, arrays)) or "no arrays"
+            raise UsageError(
+                f"{path} has no array for the input {spec.name!r}; it has {had}.",
+                f"Save it with np.savez(path, **arrays): the keys are the inputs' names ({named}), and `y`.",
+            )
+    unknown = sorted(set(arrays) - {spec.name for spec in inputs})
+    if unknown:
+        raise UsageError(
+            f"{path} has arrays that the model has no input for: {', '.join(map(repr, unknown))}.",
+            f"The model's inputs are {named}; labels are called `y`.",
+        )
+    tensors = {spec.name: _as_input(arrays[spec.name], spec, path) for spec in inputs}
+    counts = {name: len(tensor) for name, tensor in tensors.items()}
+    if labels is not None:
+        counts["y"] = len(labels) if labels.ndim else 0
+    rows = next(iter(counts.values()), 0)
+    if len(set(counts.values())) > 1 or rows == 0:
+        listed = ", ".join(f"{name!r}: {count}" for name, count in counts.items())
+        raise UsageError(
+            f"The arrays of {path} need one number of rows, at least 1; they have {listed}.",
+            "The first dimension of every array is the row.",
+        )
+    fixed = {spec.shape[0] for spec in inputs if spec.shape} - {None}
+    batch = next(iter(fixed)) if fixed else DATA_BATCH
+    assert batch
+    used = min(rows, limit)
+    if fixed:
+        used -= used % batch
+        if not used:
+            raise UsageError(
+                f"The model takes {batch} rows at a time, and {path} has only {rows}.", "Give it more rows."
+            )
+    cases = tuple(
+        Case(
+            f"data rows {start} to {min(start + batch, used) - 1}",
+            {name: tensor[start : min(start + batch, used)] for name, tensor in tensors.items()},
+        )
+        for start in range(0, used, batch)
+    )
+    return Data(cases, None if labels is None else labels[:used], rows, used)
+
+
+def golden_json(cases: Iterable[Case], outputs: Iterable[Mapping[str, np.ndarray]]) -> bytes:
+    """Return the bytes of golden.json: drawn cases and the reference's outputs for them.
+
+    Args:
+        cases: drawn ones (with ``draws``), the same number as ``outputs``.
+        outputs: the reference, by output name, float32, int32, bool or strings.
+    """
+    entries = []
+    for case, expected in zip(cases, outputs, strict=True):
+        assert case.draws or not case.inputs, "only drawn cases travel"
+        entries.append(
+            {
+                "inputs": {
+                    name: {
+                        "seed": draw.seed,
+                        "low": _plain(draw.low),
+                        "high": _plain(draw.high),
+                        "dtype": draw.dtype,
+                        "shape": list(draw.shape),
+                    }
+                    for name, draw in case.draws.items()
+                },
+                "outputs": {name: _golden_output(np.asarray(value)) for name, value in expected.items()},
+            }
+        )
+    document = {"atol": ATOL, "rtol": RTOL, "cases": entries}
+    return (json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def read_golden(text: str | bytes) -> tuple[list[Case], list[dict[str, GoldenOutput]]]:
+    """Return the cases of a golden.json and what is expected of each output.
+
+    Raises:
+        ValueError, KeyError, TypeError: the document is not one.
+    """
+    document = json.loads(text)
+    cases, expected = [], []
+    for index, entry in enumerate(document["cases"]):
+        draws = {
+            name: Draw(raw["seed"], raw["low"], raw["high"], raw["dtype"], tuple(raw["shape"]))
+            for name, raw in entry["inputs"].items()
+        }
+        inputs = {name: draw.values() for name, draw in draws.items()}
+        cases.append(Case(f"golden {index + 1}", inputs, draws))
+        expected.append({name: GoldenOutput.from_json(raw) for name, raw in entry["outputs"].items()})
+    return cases, expected
+
+
+@dataclass(frozen=True)
+class GoldenOutput:
+    """An output as golden.json keeps it: every ``stride``-th element in C order."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    stride: int
+    values: np.ndarray
+
+    @staticmethod
+    def from_json(raw: Mapping[str, Any]) -> GoldenOutput:
+        dtype = raw["dtype"]
+        values = np.array([_NOT_NUMBERS.get(value, value) for value in raw["values"]], NUMPY_DTYPES[dtype])
+        return GoldenOutput(tuple(raw["shape"]), dtype, raw["stride"], values)
+
+
+#: JSON has no such numbers.
+_NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _golden_output(value: np.ndarray) -> dict[str, Any]:
+    dtype = tfjs_dtype_of(value)
+    stride = max(1, math.ceil(value.size / GOLDEN_VALUES))
+    columns = value.shape[-1] if value.ndim else 1
+    while stride > 1 and math.gcd(stride, columns) > 1:
+        stride += 1  # else the same few columns would be looked at in every row
+    kept = value.reshape(-1)[::stride].tolist()
+    if dtype == "float32":
+        kept = [_rounded(number) for number in kept]
+    elif dtype == "string":
+        kept = [text.decode() if isinstance(text, bytes) else str(text) for text in kept]
+    return {"shape": list(value.shape), "dtype": dtype, "stride": stride, "values": kept}
+
+
+def _rounded(number: float) -> float | str:
+    """Six significant digits: far below the tolerance, and steady from machine to machine."""
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "Infinity" if number > 0 else "-Infinity"
+    return float(f"{number:.6g}") + 0.0  # no negative zero
+
+
+def _plain(number: float) -> float | int:
+    return int(number) if float(number).is_integer() else float(number)
+
+
+def _filled(
+    shape: tuple[int | None, ...] | None, batch: int, index: int, wanted: Sequence[int | None] | None
+) -> tuple[int, ...]:
+    """Replace open dimensions: the first by ``batch``, others by the case's size for the rank."""
+    if shape is None:
+        shape = (None, None)
+    sizes = SPATIAL_SIZES if len(shape) >= 4 else SEQUENCE_SIZES
+    filled = []
+    for axis, dimension in enumerate(shape):
+        choice = wanted[axis] if wanted is not None and axis < len(wanted) else None
+        if dimension is not None:
+            filled.append(dimension)
+        elif choice is not None:
+            filled.append(choice)
+        else:
+            filled.append(batch if axis == 0 else sizes[index % len(sizes)])
+    return tuple(filled)
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    cure = "Give a file written by np.savez(path, **arrays), without Python objects in it."
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise UsageError(f"{path} holds one array without a name.", cure)
+        with loaded as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {path}.", "Name a .npz file with --data.") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"{path} cannot be read as a .npz file: {error}.", cure) from None
+
+
+def _as_input(array: np.ndarray, spec: Spec, path: Path) -> np.ndarray:
+    """Return ``array`` in the input's TF.js dtype, or refuse it."""
+    where = f"the array {spec.name!r} of {path}"
+    shape = spec.shape
+    wanted = "any shape" if shape is None else _shape_text(shape)
+    if array.ndim == 0:
+        raise UsageError(f"There are no rows in {where}: it is a single value.", f"The input takes {wanted}.")
+    if shape is not None and (
+        len(shape) != array.ndim
+        or any(d is not None and d != n for d, n in zip(shape[1:], array.shape[1:], strict=True))
+    ):
+        raise UsageError(
+            f"The shape of {where} is {_shape_text(array.shape)}; the input takes {wanted}.",
+            "The first dimension is the row.",
+        )
+    kind = array.dtype.kind
+    if spec.dtype == "string":
+        if kind not in "US":
+            raise _wrong_dtype(where, array, spec)
+        texts = [
+            text.decode() if isinstance(text, bytes) else str(text) for text in array.reshape(-1).tolist()
+        ]
+        strings = np.empty(array.size, object)
+        strings[:] = texts
+        return strings.reshape(array.shape)
+    if spec.dtype == "float32":
+        if kind not in "fiub":
+            raise _wrong_dtype(where, array, spec)
+        return array.astype(np.float32)
+    if spec.dtype == "bool":
+        if kind == "b" or (kind in "iuf" and np.isin(array, (0, 1)).all()):
+            return array.astype(np.bool_)
+        raise _wrong_dtype(where, array, spec)
+    whole = kind in "iub" or (kind == "f" and bool((array == np.floor(array)).all()))  # NaN is not equal
+    if spec.dtype != "int32" or not whole:
+        raise _wrong_dtype(where, array, spec)
+    source = np.dtype(spec.source_dtype) if spec.source_dtype in np.sctypeDict else np.dtype(np.int32)
+    limits = np.iinfo(source) if source.kind in "iu" else np.iinfo(np.int32)
+    low, high = max(int(limits.min), -(2**31)), min(int(limits.max), 2**31 - 1)
+    if array.size and (array.min() < low or array.max() > high):
+        raise UsageError(
+            f"The values of {where} go from {array.min()} to {array.max()}; "
+            f"the input ({spec.source_dtype}) takes {low} to {high}.",
+            "Correct the data.",
+        )
+    return array.astype(np.int32)
+
+
+def _wrong_dtype(where: str, array: np.ndarray, spec: Spec) -> UsageError:
+    fraction = " with fractions" if array.dtype.kind == "f" else ""
+    return UsageError(
+        f"The dtype of {where} is {array.dtype}{fraction}; the input takes {spec.source_dtype}.",
+        "Convert the array before saving it.",
+    )
+
+
+def _shape_text(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"

@@ -1,0 +1,181 @@
+"""Compare what the browser predicted with the reference: names, shapes, dtypes, values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: Parity: |actual - reference| <= ATOL + RTOL * |reference|, for floats; all else must be equal.
+ATOL = 1e-4
+RTOL = 1e-4
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor as the browser gave it: a flat array, and what the loader says of it."""
+
+    values: np.ndarray
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one output of one case differs.
+
+    Attributes:
+        output: its name.
+        case: the case's name.
+        largest: the largest absolute difference; infinite where exactly one side is NaN or
+            infinite; ``nan`` where the tensors cannot be compared.
+        relative: the largest of |actual - reference| / |reference| where the reference is not 0.
+        index: where ``largest`` is, one number per dimension.
+        reference: the reference's value there.
+        actual: the browser's value there.
+        wrong: elements out of tolerance.
+        elements: elements compared.
+        problem: what keeps the tensors from being compared (a missing output, another shape
+            or dtype); empty where values were compared.
+    """
+
+    output: str
+    case: str
+    largest: float = 0.0
+    relative: float = 0.0
+    index: tuple[int, ...] = ()
+    reference: Any = None
+    actual: Any = None
+    wrong: int = 0
+    elements: int = 0
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.problem and self.wrong == 0
+
+    def describe(self) -> str:
+        """Say it in words: what differs, by how much, where."""
+        if self.problem:
+            return f"output {self.output!r} ({self.case}): {self.problem}"
+        size = "" if isinstance(self.actual, str) else f"largest difference {self.largest:.3g} "
+        return (
+            f"output {self.output!r} ({self.case}): {size}at {list(self.index)}, where the browser has "
+            f"{_text(self.actual)} and the reference {_text(self.reference)}; "
+            f"{self.wrong} of {self.elements} values are out of tolerance"
+        )
+
+
+def tfjs_dtype_of(value: np.ndarray) -> str:
+    """Return the dtype that TF.js has for a numpy array's.
+
+    Raises:
+        ValueError: it has none.
+    """
+    kind = value.dtype.kind
+    for kinds, dtype in (
+        ("f", "float32"),
+        ("iu", "int32"),
+        ("b", "bool"),
+        ("OUS", "string"),
+        ("c", "complex64"),
+    ):
+        if kind in kinds:
+            return dtype
+    raise ValueError(f"TF.js has no dtype for {value.dtype}")
+
+
+def compare(
+    case: str,
+    expected: Mapping[str, np.ndarray],
+    actual: Mapping[str, Tensor],
+    *,
+    atol: float = ATOL,
+    rtol: float = RTOL,
+) -> list[Difference]:
+    """Compare the outputs of one case, in the reference's order; outputs nobody expects come last."""
+    differences = []
+    for name, reference in expected.items():
+        reference = np.asarray(reference)
+        tensor = actual.get(name)
+        if tensor is None:
+            had = ", ".join(map(repr, actual)) or "none"
+            problem = f"the browser did not give it; it gave {had}"
+        elif tensor.shape != reference.shape:
+            problem = (
+                f"its shape is {list(tensor.shape)} in the browser, {list(reference.shape)} in the reference"
+            )
+        elif tensor.dtype != tfjs_dtype_of(reference):
+            problem = (
+                f"its dtype is {tensor.dtype} in the browser, {tfjs_dtype_of(reference)} in the reference"
+            )
+        elif tensor.values.size != reference.size:
+            problem = f"it has {tensor.values.size} values for the shape {list(tensor.shape)}"
+        else:
+            differences.append(
+                compare_values(
+                    name, case, reference, tensor.values.reshape(reference.shape), atol=atol, rtol=rtol
+                )
+            )
+            continue
+        differences.append(Difference(name, case, largest=math.nan, problem=problem))
+    differences += [
+        Difference(name, case, largest=math.nan, problem="the browser gives it, the reference does not")
+        for name in actual
+        if name not in expected
+    ]
+    return differences
+
+
+def compare_values(
+    output: str,
+    case: str,
+    reference: np.ndarray,
+    actual: np.ndarray,
+    *,
+    atol: float = ATOL,
+    rtol: float = RTOL,
+) -> Difference:
+    """Compare two arrays of one shape. NaN equals NaN and an infinity its like, nothing else does."""
+    if reference.size == 0:
+        return Difference(output, case)
+    if reference.dtype.kind in "OUS":
+        texts = np.vectorize(
+            lambda text: text.decode() if isinstance(text, bytes) else str(text), otypes=[object]
+        )
+        reference, actual = texts(reference), texts(actual)
+        unequal = reference != actual
+        gaps = relative = unequal.astype(np.float64)
+        wrong = unequal
+    else:
+        wide = np.complex128 if "c" in reference.dtype.kind + actual.dtype.kind else np.float64
+        left, right = reference.astype(wide), actual.astype(wide)
+        same = (left == right) | (np.isnan(left) & np.isnan(right))
+        with np.errstate(invalid="ignore", over="ignore"):
+            gaps = np.where(same, 0.0, np.abs(right - left))
+        gaps[np.isnan(gaps) | (~same & ~(np.isfinite(left) & np.isfinite(right)))] = np.inf
+        size = np.where(np.isfinite(left), np.abs(left), 0.0)
+        exact = reference.dtype.kind in "iub"
+        wrong = gaps > (0.0 if exact else atol + rtol * size)
+        relative = np.divide(gaps, size, out=np.zeros_like(gaps), where=size > 0)
+    # The element to show is one out of tolerance, where there are any.
+    worst = int(np.argmax(np.where(wrong, gaps, -1.0) if wrong.any() else gaps))
+    index = tuple(int(axis) for axis in np.unravel_index(worst, reference.shape))
+    return Difference(
+        output,
+        case,
+        largest=float(gaps.max()),
+        relative=float(relative.max()),
+        index=index,
+        reference=reference[index].item() if hasattr(reference[index], "item") else reference[index],
+        actual=actual[index].item() if hasattr(actual[index], "item") else actual[index],
+        wrong=int(wrong.sum()),
+        elements=int(reference.size),
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else repr(value)
