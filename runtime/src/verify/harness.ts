@@ -1,0 +1,162 @@
+/**
+ * The page in which `tfjs-bundle verify` runs a bundle: it uses the bundle's public API as any page
+ * would, and hands tensors to and fro as base64. It is served beside the bundle, never inside it.
+ */
+
+type Numbers = Float32Array | Int32Array | Uint8Array;
+
+/** A tensor on its way between Python and the page: little-endian bytes, or strings. */
+interface Packed {
+  shape: number[];
+  dtype: string;
+  base64?: string;
+  strings?: string[];
+}
+
+interface PublicTensor {
+  data: Numbers | string[];
+  shape: number[];
+  dtype: string;
+}
+
+/** What this page uses of the bundle's loader.js. */
+interface PublicModel {
+  backend: string;
+  predict(inputs: Record<string, PublicTensor>): Promise<Record<string, PublicTensor>>;
+  dispose(): void | Promise<void>;
+}
+
+interface LoadJob {
+  /** Where the bundle is, with a trailing slash. */
+  baseUrl: string;
+  backend: string;
+  selfCheck: boolean;
+  /** Milliseconds. */
+  timeout: number;
+}
+
+interface PredictJob {
+  inputs: Record<string, Packed>;
+  timeout: number;
+}
+
+interface TimeJob extends PredictJob {
+  /** Predict until this many milliseconds have gone by, and at least once. */
+  budget: number;
+  /** Predict at most this often. */
+  repeats: number;
+}
+
+/** A refusal as a value: evaluating a page's function from outside loses an error's members. */
+interface Failure {
+  error: { code: string; message: string };
+}
+
+let model: PublicModel | undefined;
+
+/** Load the bundle on one backend; resolves to the milliseconds it took. */
+async function load(
+  job: LoadJob,
+): Promise<{ milliseconds: number; backend: string; isolated: boolean } | Failure> {
+  return guarded(async () => {
+    await model?.dispose();
+    model = undefined;
+    const started = performance.now();
+    const { loadModel } = await import(new URL("loader.js", job.baseUrl).href);
+    model = (await within(
+      job.timeout,
+      "loading",
+      loadModel({ backend: job.backend, worker: true, selfCheck: job.selfCheck, serviceWorker: false }),
+    )) as PublicModel;
+    return {
+      milliseconds: performance.now() - started,
+      backend: model.backend,
+      isolated: globalThis.crossOriginIsolated === true,
+    };
+  });
+}
+
+/** Make one prediction. */
+async function predict(
+  job: PredictJob,
+): Promise<{ milliseconds: number; outputs: Record<string, Packed> } | Failure> {
+  return guarded(async () => {
+    const inputs = unpackAll(job.inputs);
+    const started = performance.now();
+    const outputs = await within(job.timeout, "predicting", loaded().predict(inputs));
+    const milliseconds = performance.now() - started;
+    const packed = Object.entries(outputs).map(([name, tensor]) => [name, pack(tensor)] as const);
+    return { milliseconds, outputs: Object.fromEntries(packed) };
+  });
+}
+
+/** Make one prediction again and again; resolves to the milliseconds of the fastest. */
+async function time(job: TimeJob): Promise<{ milliseconds: number } | Failure> {
+  return guarded(async () => {
+    let fastest = Number.POSITIVE_INFINITY;
+    const end = performance.now() + job.budget;
+    for (let done = 0; done < job.repeats && (done === 0 || performance.now() < end); done++) {
+      const inputs = unpackAll(job.inputs); // anew each time: a model may take buffers over
+      const started = performance.now();
+      await within(job.timeout, "predicting", loaded().predict(inputs));
+      fastest = Math.min(fastest, performance.now() - started);
+    }
+    return { milliseconds: fastest };
+  });
+}
+
+function loaded(): PublicModel {
+  if (!model) throw new Error("no model is loaded");
+  return model;
+}
+
+async function guarded<Result>(work: () => Promise<Result>): Promise<Result | Failure> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    return { error: { code, message: error instanceof Error ? error.message : String(error) } };
+  }
+}
+
+/** A prediction on a lost device may never settle: give up after `timeout` milliseconds. */
+async function within<Result>(timeout: number, what: string, work: Promise<Result>): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took more than ${timeout / 1000} s`)), timeout);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unpackAll(inputs: Record<string, Packed>): Record<string, PublicTensor> {
+  return Object.fromEntries(Object.entries(inputs).map(([name, packed]) => [name, unpack(packed)]));
+}
+
+function unpack({ shape, dtype, base64, strings }: Packed): PublicTensor {
+  if (strings) return { data: strings, shape, dtype };
+  const bytes = Uint8Array.from(atob(base64 ?? ""), (character) => character.charCodeAt(0));
+  const data =
+    dtype === "float32"
+      ? new Float32Array(bytes.buffer)
+      : dtype === "int32"
+        ? new Int32Array(bytes.buffer)
+        : bytes;
+  return { data, shape, dtype };
+}
+
+function pack({ data, shape, dtype }: PublicTensor): Packed {
+  if (Array.isArray(data)) return { shape, dtype, strings: data };
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const pieces: string[] = [];
+  for (let start = 0; start < bytes.length; start += 0x8000) {
+    // In pieces: a call with a million arguments overflows the stack.
+    pieces.push(String.fromCharCode(...bytes.subarray(start, start + 0x8000)));
+  }
+  return { shape, dtype, base64: btoa(pieces.join("")) };
+}
+
+Object.assign(globalThis, { tfjsBundleVerify: { load, predict, time } });
