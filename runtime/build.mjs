@@ -1,0 +1,336 @@
+/**
+ * Compiles the runtime: `node runtime/build.mjs --out DIRECTORY`.
+ *
+ * Written are loader.js and sw.js (filled in per bundle), runtime/* named by content, verify/* (never part
+ * of a bundle), runtime.json (what each file is for) and kernels.json (which kernels each backend has). The
+ * same sources and packages give the same bytes.
+ */
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants } from "node:zlib";
+import * as esbuild from "esbuild";
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const SOURCE = "runtime/src";
+const TFJS = join(ROOT, "node_modules", "@tensorflow");
+const WASM = join(TFJS, "tfjs-backend-wasm");
+const BACKENDS = ["cpu", "wasm", "webgl", "webgpu"];
+const BUILD_TOKEN = '"__TFJS_BUNDLE_BUILD__"';
+const require = createRequire(import.meta.url);
+
+/** Settings that every bundle shares; outputs are kept in memory until all of them are right. */
+const COMMON = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  platform: "browser",
+  target: ["es2022", "chrome100", "firefox100", "safari16"],
+  legalComments: "none",
+  metafile: true,
+  write: false,
+  outdir: "out",
+  logLevel: "warning",
+  define: { "process.env.NODE_ENV": '"production"' },
+};
+
+/** The demo page and the harness use the loader of the bundle they stand in, which lies one directory up. */
+const loaderIsExternal = {
+  name: "loader-is-external",
+  setup(build) {
+    build.onResolve({ filter: /(^|\/)loader(\.js)?$/ }, () => ({ path: "../loader.js", external: true }));
+  },
+};
+
+/** Leaves out of TF.js what a graph model's executor never calls, and patches its wasm glue. */
+const slimTfjs = {
+  name: "slim-tfjs",
+  setup(build) {
+    build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
+      // Emscripten starts eight threads whatever is asked for; each takes time and memory.
+      contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
+      loader: "js",
+    }));
+    // The stock way to start threads, with blob: URLs; ours is in src/backends/wasm.ts.
+    build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.worker\.js$/ }, () => ({
+      contents: 'export const wasmWorkerContents = "";',
+    }));
+  },
+};
+
+const out = readArguments();
+const files = new Map();
+const entries = [];
+
+await buildEngine();
+await buildWorker();
+await buildThreads();
+addBinaries();
+await buildLoader();
+await buildServiceWorker();
+await buildDemo();
+await buildVerify();
+await addLicences();
+const kernels = await readKernels();
+write();
+printSizes();
+
+function readArguments() {
+  const at = process.argv.indexOf("--out");
+  if (at < 0 || !process.argv[at + 1]) {
+    console.error("usage: node runtime/build.mjs --out DIRECTORY");
+    process.exit(2);
+  }
+  return resolve(process.argv[at + 1]);
+}
+
+/** Add one file of the runtime. */
+function add(path, contents, role, { backends = [], part = "" } = {}) {
+  files.set(path, Buffer.from(contents));
+  entries.push({ path, role, backends, part });
+}
+
+function contentName(part, contents, extension) {
+  const hash = createHash("sha256").update(contents).digest("hex").slice(0, 16);
+  return `runtime/${part}-${hash}.${extension}`;
+}
+
+/** Where esbuild says an output goes, as a path of the compiled runtime. */
+function outputPath(file) {
+  return relative(join(ROOT, "out"), resolve(ROOT, file)).replaceAll("\\", "/");
+}
+
+/** Engine and backends: one build, so that they share TF.js's core in chunks. */
+async function buildEngine() {
+  const result = await esbuild.build({
+    ...COMMON,
+    splitting: true,
+    entryPoints: {
+      engine: `${SOURCE}/engine.ts`,
+      ...Object.fromEntries(BACKENDS.map((name) => [`backend-${name}`, `${SOURCE}/backends/${name}.ts`])),
+    },
+    entryNames: "runtime/[name]-[hash]",
+    chunkNames: "runtime/tfjs-[hash]",
+    plugins: [slimTfjs],
+  });
+  const outputs = new Map(Object.entries(result.metafile.outputs).map(([path, value]) => [outputPath(path), value]));
+  const texts = new Map(result.outputFiles.map((file) => [outputPath(file.path), file.contents]));
+  const entryOf = (source) => [...outputs].find(([, output]) => output.entryPoint === source)[0];
+  const closure = (path, seen = new Set()) => {
+    if (seen.has(path)) return seen;
+    seen.add(path);
+    for (const used of outputs.get(path).imports) {
+      if (!used.external && used.kind === "import-statement") closure(outputPath(used.path), seen);
+    }
+    return seen;
+  };
+  const engine = entryOf(`${SOURCE}/engine.ts`);
+  const always = closure(engine);
+  add(engine, texts.get(engine), "engine", { part: "engine" });
+  for (const path of always) if (path !== engine) add(path, texts.get(path), "runtime", { part: "tfjs" });
+  const users = new Map();
+  for (const backend of BACKENDS) {
+    const entry = entryOf(`${SOURCE}/backends/${backend}.ts`);
+    for (const path of closure(entry)) {
+      if (!always.has(path)) users.set(path, { part: "tfjs", backends: [...(users.get(path)?.backends ?? []), backend] });
+    }
+    users.get(entry).part = `backend-${backend}`;
+  }
+  for (const [path, { part, backends }] of users) add(path, texts.get(path), "backend", { part, backends });
+  for (const path of texts.keys()) if (!files.has(path)) fail(`nothing imports ${path}`);
+}
+
+/** The worker's script, which imports nothing by itself: the page tells it where the engine is. */
+async function buildWorker() {
+  const result = await esbuild.build({
+    ...COMMON,
+    entryPoints: { worker: `${SOURCE}/worker.ts` },
+    entryNames: "runtime/[name]-[hash]",
+  });
+  const [file] = result.outputFiles;
+  add(outputPath(file.path), file.contents, "worker", { part: "worker" });
+}
+
+/** The script of the wasm threads: Emscripten's worker with its main module inside, one file from this origin. */
+async function buildThreads() {
+  const { wasmWorkerContents } = require(`${WASM}/wasm-out/tfjs-backend-wasm-threaded-simd.worker.js`);
+  const loading = /if\(typeof e\.data\.urlOrBlob=="string"\)\{importScripts\(e\.data\.urlOrBlob\)\}else\{[^}]*\}/;
+  const main = read(`${WASM}/wasm-out/tfjs-backend-wasm-threaded-simd.js`);
+  // In TF.js's file the text is a template literal, whose escaped line ends have become real ones.
+  const worker = replaceOnce(wasmWorkerContents.replaceAll("\n", "\\n"), loading, "");
+  const source = `${main}\n${worker}`;
+  const { code } = await esbuild.transform(source, {
+    minify: true,
+    format: undefined,
+    target: COMMON.target,
+    legalComments: "none",
+  });
+  add(contentName("wasm-thread", code, "js"), code, "backend", { backends: ["wasm"], part: "wasm-thread" });
+}
+
+function addBinaries() {
+  const names = { plain: "tfjs-backend-wasm", simd: "tfjs-backend-wasm-simd", "threaded-simd": "tfjs-backend-wasm-threaded-simd" };
+  for (const [variant, name] of Object.entries(names)) {
+    const bytes = readFileSync(`${WASM}/dist/${name}.wasm`);
+    const path = contentName(`tfjs-wasm-${variant}`, bytes, "wasm");
+    add(path, bytes, "backend", { backends: ["wasm"], part: `wasm-${variant}` });
+  }
+}
+
+async function buildLoader() {
+  const result = await esbuild.build({
+    ...COMMON,
+    splitting: true,
+    entryPoints: { loader: `${SOURCE}/loader.ts` },
+    entryNames: "[name]",
+    chunkNames: "runtime/[name]-[hash]",
+  });
+  for (const file of result.outputFiles) {
+    const path = outputPath(file.path);
+    if (path === "loader.js") files.set(path, Buffer.from(file.contents));
+    // What the loader imports only where it has to, for instance sha256 without crypto.subtle.
+    else add(path, file.contents, "runtime", { part: `lazy-${path.replace(/^runtime\/|-[^-]*$/g, "")}` });
+  }
+  checkToken("loader.js");
+}
+
+async function buildServiceWorker() {
+  const result = await esbuild.build({
+    ...COMMON,
+    format: "iife",
+    entryPoints: { sw: `${SOURCE}/service-worker.ts` },
+    entryNames: "[name]",
+  });
+  files.set("sw.js", Buffer.from(result.outputFiles[0].contents));
+  checkToken("sw.js");
+}
+
+async function buildDemo() {
+  if (!existsSync(join(ROOT, SOURCE, "demo/main.ts"))) return;
+  const styles = existsSync(join(ROOT, SOURCE, "demo/demo.css")) ? { "demo-style": `${SOURCE}/demo/demo.css` } : {};
+  const result = await esbuild.build({
+    ...COMMON,
+    entryPoints: { demo: `${SOURCE}/demo/main.ts`, ...styles },
+    entryNames: "runtime/[name]-[hash]",
+    plugins: [loaderIsExternal],
+  });
+  for (const file of result.outputFiles) {
+    const path = outputPath(file.path);
+    add(path, file.contents, "demo", { part: path.endsWith(".css") ? "demo-style" : "demo" });
+  }
+}
+
+async function buildVerify() {
+  if (!existsSync(join(ROOT, SOURCE, "verify/harness.ts"))) return;
+  const result = await esbuild.build({
+    ...COMMON,
+    entryPoints: { harness: `${SOURCE}/verify/harness.ts` },
+    entryNames: "verify/[name]",
+    plugins: [loaderIsExternal],
+  });
+  for (const file of result.outputFiles) files.set(outputPath(file.path), Buffer.from(file.contents));
+  for (const name of ["harness.html"]) {
+    const path = join(ROOT, SOURCE, "verify", name);
+    if (existsSync(path)) files.set(`verify/${name}`, readFileSync(path));
+  }
+}
+
+/** Licences of everything that is compiled in, each text once. */
+async function addLicences() {
+  const packages = ["tfjs-core", "tfjs-converter", ...BACKENDS.map((name) => `tfjs-backend-${name}`)].map(
+    (name) => `@tensorflow/${name}`,
+  );
+  const texts = new Map();
+  for (const name of [...packages, "seedrandom", "long"]) {
+    const directory = join(ROOT, "node_modules", name);
+    const { version, license } = JSON.parse(read(join(directory, "package.json")));
+    const file = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map((each) => join(directory, each)).find(existsSync);
+    const text = file ? read(file).trim() : `Licensed under ${license}.`;
+    texts.set(text, [...(texts.get(text) ?? []), `${name} ${version} (${license})`]);
+  }
+  const sections = [...texts].map(([text, names]) => `${names.join("\n")}\n\n${text}\n`);
+  add("runtime/THIRD_PARTY_LICENSES.txt", sections.join(`\n${"-".repeat(72)}\n\n`), "hosting");
+}
+
+/** Which kernels each backend registers and which ops the converter knows, asked of the packages themselves. */
+async function readKernels() {
+  const ask = async (contents) => {
+    const result = await esbuild.build({
+      absWorkingDir: ROOT,
+      bundle: true,
+      format: "cjs",
+      platform: "node",
+      mainFields: ["module", "main"],
+      write: false,
+      logLevel: "error",
+      stdin: { contents, resolveDir: ROOT, loader: "js" },
+    });
+    const module = { exports: {} };
+    new Function("module", "exports", "require", result.outputFiles[0].text)(module, module.exports, require);
+    return module.exports.default;
+  };
+  const backends = await ask(`
+    import { getKernelsForBackend } from "@tensorflow/tfjs-core/dist/kernel_registry";
+    ${BACKENDS.map((name) => `import "@tensorflow/tfjs-backend-${name}/dist/register_all_kernels";`).join("\n")}
+    const names = (backend) => getKernelsForBackend(backend).map((kernel) => kernel.kernelName).sort();
+    export default Object.fromEntries(${JSON.stringify(BACKENDS)}.map((backend) => [backend, names(backend)]));`);
+  const categories = [...read(`${TFJS}/tfjs-converter/dist/operations/operation_mapper.js`).matchAll(/'\.\/op_list\/(\w+)'/g)];
+  const imports = categories.map(([, name], index) => `import { json as j${index} } from "@tensorflow/tfjs-converter/dist/operations/op_list/${name}";`);
+  const ops = await ask(`${imports.join("\n")}
+    export default Object.fromEntries([${categories.map((_, index) => `...j${index}`).join(",")}].map((op) => [op.tfOpName, op.category]));`);
+  return { backends, ops: Object.fromEntries(Object.entries(ops).sort(([a], [b]) => (a < b ? -1 : 1))) };
+}
+
+/** Write everything at once: a build that fails leaves the previous one alone. */
+function write() {
+  rmSync(out, { recursive: true, force: true });
+  const { version } = JSON.parse(read(join(TFJS, "tfjs-core/package.json")));
+  entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const sizes = Object.fromEntries(
+    [...files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, contents]) => [path, { raw: contents.length, brotli: brotli(contents) }]),
+  );
+  files.set("runtime.json", `${JSON.stringify({ tfjs_version: version, files: entries, sizes }, null, 1)}\n`);
+  files.set("kernels.json", `${JSON.stringify(kernels, null, 1)}\n`);
+  for (const [path, contents] of files) {
+    mkdirSync(dirname(join(out, path)), { recursive: true });
+    writeFileSync(join(out, path), contents);
+  }
+}
+
+function printSizes() {
+  const size = (chosen) => chosen.reduce((sum, path) => sum + brotli(files.get(path)), 0);
+  const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+  const shared = entries.filter(({ role, part }) => ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-"));
+  console.log(`loader.js ${kilobytes(size(["loader.js"]))}, sw.js ${kilobytes(size(["sw.js"]))} (brotli)`);
+  for (const backend of BACKENDS) {
+    const own = entries.filter(({ backends, part }) => backends.includes(backend) && !/^wasm-(plain|thread)/.test(part));
+    const paths = ["loader.js", ...[...shared, ...own].map(({ path }) => path)];
+    console.log(`${backend.padEnd(7)} ${kilobytes(size(paths))} in ${paths.length} files`);
+  }
+}
+
+function brotli(contents) {
+  return brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+}
+
+function checkToken(path) {
+  const count = files.get(path).toString().split(BUILD_TOKEN).length - 1;
+  if (count !== 1) fail(`${path} has the build's token ${count} times in place of once`);
+}
+
+function replaceOnce(text, pattern, replacement) {
+  if (!pattern.test(text)) fail(`TF.js has changed: ${pattern} was not found`);
+  return text.replace(pattern, replacement);
+}
+
+function read(path) {
+  return readFileSync(path, "utf8");
+}
+
+function fail(message) {
+  throw new Error(message);
+}

@@ -1,0 +1,75 @@
+/**
+ * TF.js's WebAssembly backend with an initialisation of our own: the binary comes as checked bytes, the
+ * threads' script from this origin. TF.js's own way makes workers of blob: URLs, which the page's
+ * Content-Security-Policy does not allow.
+ */
+
+import { BackendWasm, setThreadsCount } from "@tensorflow/tfjs-backend-wasm/dist/backend_wasm";
+import "@tensorflow/tfjs-backend-wasm/dist/register_all_kernels";
+import threadedFactory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.js";
+import factory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js";
+import { findBackend, registerBackend } from "@tensorflow/tfjs-core";
+import type { BackendConfig, BackendHandle, WasmConfig } from "../protocol.js";
+
+/** What the Emscripten factories resolve to; TF.js's types leave out half of it. */
+type WasmModule = BackendWasm["wasm"] & {
+  cwrap(name: string, result: "number" | null, args: "number"[]): (...values: number[]) => never;
+};
+type Factory = (options: Record<string, unknown>) => Promise<WasmModule>;
+
+/** Threads that do not answer within this time never will, for instance where they may not start. */
+const START_TIMEOUT_MS = 20_000;
+
+export async function start(config: BackendConfig): Promise<BackendHandle> {
+  if (!findBackend("wasm")) {
+    if (!config.wasm) throw new Error("the WebAssembly binary is missing");
+    const backend = new BackendWasm(await instantiate(config.wasm));
+    registerBackend("wasm", () => backend, 2);
+  }
+  const wasm = (findBackend("wasm") as BackendWasm).wasm;
+  const handle: BackendHandle = { lost: new Promise(() => undefined) };
+  if (config.wasm?.variant === "threaded-simd") {
+    handle.threads = wasm.tfjs.getThreadsCount();
+    handle.setThreads = (threads) => {
+      announceCores(threads);
+      wasm.tfjs.initWithThreadsCount(threads);
+    };
+  }
+  return handle;
+}
+
+async function instantiate(config: WasmConfig): Promise<WasmModule> {
+  const threaded = config.variant === "threaded-simd";
+  const threads = config.threads ?? 1;
+  if (threaded) {
+    announceCores(threads);
+    setThreadsCount(threads);
+  }
+  const module = await new Promise<WasmModule>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("WebAssembly did not start in time")), START_TIMEOUT_MS);
+    const options = {
+      wasmBinary: config.binary,
+      locateFile: (path: string) => (path.endsWith(".worker.js") ? config.threadScript : path),
+      // The threads' script holds the factory already, so that this URL is never loaded.
+      mainScriptUrlOrBlob: "",
+      threadPoolSize: threads,
+      onAbort: (reason: unknown) => reject(new Error(`WebAssembly stopped: ${String(reason)}`)),
+    };
+    const make = (threaded ? threadedFactory : factory) as unknown as Factory;
+    make(options).then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+  module.tfjs = {
+    init: module.cwrap("init", null, []),
+    initWithThreadsCount: module.cwrap("init_with_threads_count", null, ["number"]),
+    getThreadsCount: module.cwrap("get_threads_count", "number", []),
+    registerTensor: module.cwrap("register_tensor", null, ["number", "number", "number"]),
+    disposeData: module.cwrap("dispose_data", null, ["number"]),
+    dispose: module.cwrap("dispose", null, []),
+  };
+  return module;
+}
+
+/** TF.js takes at most half of the cores that the navigator names; this makes it take `threads`. */
+function announceCores(threads: number): void {
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: threads, configurable: true });
+}

@@ -1,0 +1,215 @@
+/**
+ * Runs one graph model on one TF.js backend. The same module works in the worker and in the page; it
+ * fetches nothing but the backend's module, and gets every byte of the model from its caller.
+ */
+
+import "@tensorflow/tfjs-core/dist/base_side_effects";
+// Without it TF.js's executor warns at every prediction that a flag is not registered.
+import "@tensorflow/tfjs-converter/dist/flags";
+import { GraphModel } from "@tensorflow/tfjs-converter/dist/executor/graph_model";
+import { getExecutionSubgraph } from "@tensorflow/tfjs-converter/dist/executor/model_analysis";
+import { engine as tfEngine, env, memory, setBackend, type Tensor, tensor } from "@tensorflow/tfjs-core";
+import type {
+  BackendHandle,
+  BackendModule,
+  Dtype,
+  Engine,
+  EngineConfig,
+  EngineMemory,
+  TensorData,
+  TensorMap,
+} from "./protocol.js";
+import { type WeightSpec, type WeightsGroup, WeightReader, type WeightValues } from "./weights.js";
+
+interface ModelJson {
+  modelTopology: object;
+  signature?: unknown;
+  userDefinedMetadata?: object;
+  modelInitializer?: object;
+  initializerSignature?: unknown;
+  weightsManifest?: WeightsGroup[];
+}
+
+interface Loadable {
+  loadWithWeightMap(artifacts: ModelJson, weights: Record<string, Tensor>): boolean;
+}
+
+/** TF.js has one active backend and one stack of scopes per page or worker: engines take turns. */
+let turn: Promise<unknown> = Promise.resolve();
+
+function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const result = turn.then(work);
+  turn = result.catch(() => undefined);
+  return result;
+}
+
+/** Return an engine with nothing in it yet; see `Engine` for the order of calls. */
+export function createEngine(): Engine {
+  let config: EngineConfig;
+  let handle: BackendHandle;
+  let json: ModelJson;
+  let reader: WeightReader;
+  let model: GraphModel | undefined;
+  let dynamic = false;
+  /** Why no prediction can be trusted any more. */
+  let broken = "";
+  const weights: Record<string, Tensor> = {};
+
+  function activate(): Promise<void> {
+    return setBackend(config.backend).then((active) => {
+      if (!active) throw new Error(`the ${config.backend} backend did not start`);
+    });
+  }
+
+  /** Race work against the loss of the device, after which nothing of TF.js ever settles. */
+  function unlessLost<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([
+      work,
+      handle.lost.then((reason) => {
+        broken = reason;
+        throw new Error(reason);
+      }),
+    ]);
+  }
+
+  function keepWeight(spec: WeightSpec, values: WeightValues): void {
+    weights[spec.name] = tensor(values, spec.shape, spec.dtype);
+  }
+
+  async function execute(inputs: TensorMap): Promise<TensorMap> {
+    if (!model) throw new Error("the model is not loaded");
+    if (broken) throw new Error(broken);
+    await activate();
+    const scope = openScope();
+    try {
+      const fed: Record<string, Tensor> = {};
+      for (const name of config.inputs) {
+        const value = inputs[name];
+        if (!value) throw new Error(`the input ${name} is missing`);
+        fed[name] = tensor(value.data, value.shape, value.dtype);
+      }
+      const raw = dynamic ? await model.executeAsync(fed, config.outputs) : model.execute(fed, config.outputs);
+      const tensors = Array.isArray(raw) ? raw : [raw as Tensor];
+      const read = await Promise.all(tensors.map((each) => each.data()));
+      const outputs: TensorMap = {};
+      config.outputs.forEach((name, index) => {
+        const { shape, dtype } = tensors[index]!;
+        // A copy of its own: on the cpu backend the data may be the memory of a weight or an input.
+        const data = read[index]!.slice() as TensorData;
+        outputs[name] = { data, shape: [...shape], dtype: dtype as Dtype };
+      });
+      if (broken) throw new Error(broken);
+      return outputs;
+    } finally {
+      scope.close();
+    }
+  }
+
+  return {
+    start: (given) =>
+      inTurn(async () => {
+        config = given;
+        env().set("KEEP_INTERMEDIATE_TENSORS", false);
+        const module = (await import(config.backendModule)) as BackendModule;
+        handle = await module.start(config);
+        await activate();
+        void handle.lost.then((reason) => {
+          broken = reason;
+        });
+        json = JSON.parse(new TextDecoder().decode(config.model)) as ModelJson;
+        reader = new WeightReader(json.weightsManifest ?? [], keepWeight);
+      }),
+
+    addShard: (bytes) =>
+      inTurn(async () => {
+        await activate();
+        reader.add(bytes);
+      }),
+
+    finish: () =>
+      inTurn(async () => {
+        reader.finish();
+        await activate();
+        const made = new GraphModel("");
+        // Private only to TypeScript; the public ways in would concatenate all shards first.
+        (made as unknown as Loadable).loadWithWeightMap(json, weights);
+        model = made;
+        dynamic = needsAsync(made, config);
+      }),
+
+    run: (inputs) => inTurn(() => unlessLost(execute(inputs))),
+
+    time: (inputs, threads, repeats) =>
+      inTurn(async () => {
+        const times: number[] = [];
+        for (const count of threads) {
+          handle.setThreads?.(count);
+          await execute(inputs);
+          let best = Number.POSITIVE_INFINITY;
+          for (let i = 0; i < repeats; i++) {
+            const start = performance.now();
+            await execute(inputs);
+            best = Math.min(best, performance.now() - start);
+          }
+          times.push(best);
+        }
+        return times;
+      }),
+
+    setThreads: (threads) => inTurn(async () => handle.setThreads?.(threads)),
+
+    memory: () =>
+      inTurn(async (): Promise<EngineMemory> => {
+        const { numTensors, numBytes } = memory();
+        return { tensors: numTensors, bytes: numBytes };
+      }),
+
+    dispose: () =>
+      inTurn(async () => {
+        if (model && !broken) model.dispose();
+        else for (const each of Object.values(weights)) each.dispose();
+        model = undefined;
+      }),
+  };
+}
+
+/** Whether TF.js must look at values to know what to run next (loops, branches, Where and the like). */
+function needsAsync(model: GraphModel, config: EngineConfig): boolean {
+  const { executor } = model as unknown as {
+    executor: {
+      weightMap: Record<string, Tensor[]>;
+      graph: { nodes: Record<string, never>; signature?: Record<"inputs" | "outputs", Record<string, { name: string }>> };
+      _initNodes?: never[];
+    };
+  };
+  const { graph } = executor;
+  const node = (side: "inputs" | "outputs", name: string): string =>
+    (graph.signature?.[side]?.[name]?.name ?? name).replace(/:\d+$/, "");
+  const inputs = Object.fromEntries(config.inputs.map((name) => [node("inputs", name), {} as Tensor]));
+  const outputs = config.outputs.map((name) => graph.nodes[node("outputs", name)]!);
+  const { dynamicNode } = getExecutionSubgraph(inputs, outputs, executor.weightMap, executor._initNodes);
+  return dynamicNode != null;
+}
+
+/**
+ * A scope of TF.js that may stay open across awaits, which `tidy` may not: engines take turns, so that
+ * nothing else opens one meanwhile. Closing it disposes whatever was made in it, tensors included that a
+ * failed loop has marked to be kept.
+ */
+function openScope(): { close(): void } {
+  const state = tfEngine() as unknown as {
+    startScope(name?: string): void;
+    endScope(result?: unknown): void;
+    state: { activeScope: { track: Tensor[] }; scopeStack: unknown[] };
+  };
+  state.startScope("prediction");
+  const depth = state.state.scopeStack.length;
+  const scope = state.state.activeScope;
+  return {
+    close() {
+      while (state.state.scopeStack.length > depth) state.endScope();
+      for (const each of scope.track) if (!each.isDisposed) each.dispose();
+      state.endScope();
+    },
+  };
+}
