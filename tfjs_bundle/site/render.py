@@ -24,6 +24,9 @@ Content = bytes | memoryview | Path
 #: Stands once in loader.js and once in sw.js; replaced by one JSON object.
 BUILD_TOKEN = b'"__TFJS_BUNDLE_BUILD__"'
 
+#: Without it GitHub Pages leaves out files whose names begin with an underscore.
+NO_JEKYLL = ".nojekyll"
+
 #: What the service worker stores at install, beside the demo's script and style.
 SHELL_ROLES = ("page", "demo")
 
@@ -141,6 +144,7 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
             content = (runtime / file["path"]).read_bytes()
             add(file["path"], content, file["role"], backends, file.get("part") or "")
 
+    add(NO_JEKYLL, b"", "hosting")
     values = _template_values(spec, entries)
     for path, content in _render_templates(template, values):
         if path in files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
@@ -253,14 +257,13 @@ def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Itera
 
 
 def _template_names(directories: list[Path]) -> set[str]:
-    """Return every file's path, without macros (``_*.j2``), editors' leftovers and hidden directories."""
+    """Return every file's path, without hidden files and editors' leftovers."""
     names: set[str] = set()
     for directory in directories:
         for path in directory.rglob("*"):
             relative = path.relative_to(directory)
-            leftover = path.name.endswith(("~", ".swp", ".pyc")) or path.name == ".DS_Store"
-            hidden = any(part.startswith(".") for part in relative.parts[:-1])
-            if path.is_file() and not leftover and not hidden:
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if path.is_file() and not hidden and not path.name.endswith(("~", ".pyc")):
                 names.add(relative.as_posix())
     return names
 
