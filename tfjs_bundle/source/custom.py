@@ -47,7 +47,9 @@ def load_custom_objects(module: str | None, pickled: Path | None = None) -> dict
 
 
 def _import(module: str) -> ModuleType:
-    for name in [name for name in sys.modules if any(name == m or name.startswith(m + ".") for m in _imported)]:
+    for name in [
+        name for name in sys.modules if any(name == m or name.startswith(m + ".") for m in _imported)
+    ]:
         del sys.modules[name]
     _imported.clear()
     path = Path(module)

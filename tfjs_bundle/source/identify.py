@@ -160,10 +160,14 @@ def _keras_archive(path: Path) -> SourceFile:
             _check_is_keras(path, [entry.filename for entry in entries])
             damaged = archive.testzip()
             if damaged is not None:
-                raise SourceError(f"{path} is damaged: the checksum of {damaged} in it is wrong.", _COPY_AGAIN)
+                raise SourceError(
+                    f"{path} is damaged: the checksum of {damaged} in it is wrong.", _COPY_AGAIN
+                )
             config = _json(path, "config.json", archive.read("config.json"))
             if "class_name" not in config:
-                raise SourceError(f"{path} is not a Keras archive: its config.json names no model.", _SAVE_AGAIN)
+                raise SourceError(
+                    f"{path} is not a Keras archive: its config.json names no model.", _SAVE_AGAIN
+                )
             metadata = {}
             if "metadata.json" in archive.namelist():
                 metadata = _json(path, "metadata.json", archive.read("metadata.json"))
@@ -171,7 +175,12 @@ def _keras_archive(path: Path) -> SourceFile:
         raise SourceError(f"{path} is a truncated or damaged zip file: {error}.", _COPY_AGAIN) from None
     version = metadata.get("keras_version")
     return SourceFile(
-        path, "keras", _sha256(path), path.stat().st_size, _name(path), version if isinstance(version, str) else None
+        path,
+        "keras",
+        _sha256(path),
+        path.stat().st_size,
+        _name(path),
+        version if isinstance(version, str) else None,
     )
 
 
@@ -192,7 +201,9 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         if entry.filename in seen:
             raise SourceError(f"{path} has the entry {entry.filename!r} twice.", dangerous)
         seen.add(entry.filename)
-        grows = entry.file_size > _BOMB_FLOOR and entry.file_size > _MAX_EXPANSION * max(entry.compress_size, 1)
+        grows = entry.file_size > _BOMB_FLOOR and entry.file_size > _MAX_EXPANSION * max(
+            entry.compress_size, 1
+        )
         if grows or (entry.filename in ("config.json", "metadata.json") and entry.file_size > _MAX_CONFIG):
             raise SourceError(
                 f"{path} has an entry that would grow from {entry.compress_size} to {entry.file_size} bytes: "
@@ -222,7 +233,9 @@ def _check_is_keras(path: Path, names: list[str]) -> None:
     elif any(name.endswith((".keras", ".h5", ".hdf5")) for name in names if name not in _KERAS_WEIGHTS):
         model = next(name for name in names if name.endswith((".keras", ".h5", ".hdf5")))
         cure = f"Unzip it and give the model in it: {model}"
-    raise SourceError(f"{path} is a zip file but not a Keras archive: it has no {' and no '.join(missing)}.", cure)
+    raise SourceError(
+        f"{path} is a zip file but not a Keras archive: it has no {' and no '.join(missing)}.", cure
+    )
 
 
 def _hdf5(path: Path) -> SourceFile:
@@ -230,8 +243,12 @@ def _hdf5(path: Path) -> SourceFile:
 
     try:
         with h5py.File(path, "r") as file:
-            attributes = {key: _text(file.attrs[key]) for key in ("model_config", "keras_version") if key in file.attrs}
-            weights_only = "layer_names" in file.attrs or "layers" in file or "_layer_checkpoint_dependencies" in file
+            attributes = {
+                key: _text(file.attrs[key]) for key in ("model_config", "keras_version") if key in file.attrs
+            }
+            weights_only = (
+                "layer_names" in file.attrs or "layers" in file or "_layer_checkpoint_dependencies" in file
+            )
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         if "truncated file" in str(error):
             raise SourceError(f"{path} is a truncated HDF5 file: its end is missing.", _COPY_AGAIN) from None
@@ -294,7 +311,9 @@ def _saved_model(path: Path) -> SourceFile:
             raise SourceError(f"{path} is not whole: {variables / 'variables.index'} is missing.", again)
         total = int(shards[0].name.rpartition("-")[2]) if shards else 1
         if (variables / "variables.index").is_file() and len(shards) != total:
-            raise SourceError(f"{path} is not whole: {len(shards)} of {total} variables.data files are there.", again)
+            raise SourceError(
+                f"{path} is not whole: {len(shards)} of {total} variables.data files are there.", again
+            )
     digest, size = _sha256_of_files(path, [file for file in path.rglob("*") if file.is_file()])
     return SourceFile(path, "savedmodel", digest, size, _name(path))
 
@@ -320,7 +339,11 @@ def _tfjs(path: Path) -> SourceFile:
         ) from None
     shards = []
     for name in names:
-        if not isinstance(name, str) or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if (
+            not isinstance(name, str)
+            or PurePosixPath(name).is_absolute()
+            or ".." in PurePosixPath(name).parts
+        ):
             raise SourceError(
                 f"{path} names a weights file outside its directory: {name!r}.",
                 "Do not use this model; get it from its author again.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_n
 READER = f"Keras {keras.__version__}"
 
 #: Precisions that the browser does not have: the model is traced in float32 instead.
-_OTHER_FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
+OTHER_FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is what happened, not yet an error
     """Keras could not read the file; ``error`` is its own exception."""
 
     def __init__(self, file: SourceFile, reader: str, error: Exception) -> None:
@@ -66,7 +66,9 @@ def read(file: SourceFile, custom_objects: dict[str, Any], *, unsafe: bool = Fal
     keras.config.set_dtype_policy("float32")
     with _named_for_keras(file) as path:
         try:
-            model = keras.saving.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=not unsafe)
+            model = keras.saving.load_model(
+                path, custom_objects=custom_objects, compile=False, safe_mode=not unsafe
+            )
         except BundleError:
             raise
         except Exception as error:  # Keras raises anything from TypeError to RecursionError
@@ -87,14 +89,16 @@ def from_model(
     model, precision = _in_float32(file, model, custom_objects, unsafe)
     if precision:
         warnings.append(f"The model computes in {precision}; it is traced, and compared, in float32.")
-    refuse_bad_numbers(file, ((*_layer_and_weight(v.path), v.numpy()) for v in model.weights), warnings)
+    refuse_bad_numbers(file, ((*layer_and_weight(v.path), v.numpy()) for v in model.weights), warnings)
     inputs, call_structured, output_names = _signature(file, model)
 
     def call(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         return [leaf for leaf in keras.tree.flatten(call_structured(list(tensors))) if leaf is not None]
 
     def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        tensors = [tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)]
+        tensors = [
+            tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
+        ]
         with keras.StatelessScope():  # states and seeds stay as the file has them, call after call
             return [np.asarray(output) for output in call(tensors)]
 
@@ -153,8 +157,9 @@ def _signature(
                 "Build the model with a dense keras.Input and save it again.",
             )
     names = public_names((path, tensor.name) for path, tensor in leaves)
+    any_batch = _takes_any_batch(model)
     inputs = tuple(
-        InputSpec(name, None if tensor.shape is None else tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
+        InputSpec(name, (None, *tensor.shape[1:]) if any_batch else tuple(tensor.shape), str(tensor.dtype))
         for name, (_, tensor) in zip(names, leaves, strict=True)
     )
     outputs = _flatten_with_path(graph._outputs_struct)
@@ -164,6 +169,18 @@ def _signature(
         return model(keras.tree.pack_sequence_as(structure, tensors), training=False)
 
     return inputs, call, output_names
+
+
+def _takes_any_batch(model: keras.Model) -> bool:
+    """Say whether a batch size in the file is only that of the first call.
+
+    A Sequential without an Input keeps the whole shape of its first call. Keras's own layers do
+    not depend on the batch size, except stateful ones.
+    """
+    return isinstance(model, keras.Sequential) and all(
+        type(layer).__module__.startswith("keras.") and not getattr(layer, "stateful", False)
+        for layer in _all_layers(model)
+    )
 
 
 def _functional(model: keras.Model) -> Any:
@@ -218,7 +235,8 @@ def _subclassed_signature(
             first_error = first_error or error
             continue
         inputs = tuple(
-            InputSpec(name, tuple(spec.shape.as_list()), dtype) for name, spec in zip(names, specs, strict=True)
+            InputSpec(name, tuple(spec.shape.as_list()), dtype)
+            for name, spec in zip(names, specs, strict=True)
         )
         return inputs, call, output_names
     assert first_error is not None
@@ -236,9 +254,9 @@ def _build_shapes(model: keras.Model) -> dict[str, Any]:
 
 def _call_arguments(model: keras.Model, shapes: dict[str, Any]) -> dict[str, Any]:
     """Return the shapes by the names of ``call``'s own arguments, in its order."""
-    import inspect
-
-    parameters = [name for name in inspect.signature(model.call).parameters if name not in ("training", "mask")]
+    parameters = [
+        name for name in inspect.signature(model.call).parameters if name not in ("training", "mask")
+    ]
     named = {key.removesuffix("_shape"): value for key, value in shapes.items()}
     if len(named) == 1 and parameters:  # Keras calls a single one "input", whatever `call` says
         return {parameters[0]: next(iter(named.values()))}
@@ -250,7 +268,9 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(size is None or isinstance(size, int) for size in value)
 
 
-def _shape_leaves(structure: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], tuple[int | None, ...]]]:
+def _shape_leaves(
+    structure: Any, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], tuple[int | None, ...]]]:
     if _is_shape(structure):
         yield path, tuple(structure)
     elif isinstance(structure, dict):
@@ -270,7 +290,9 @@ def _fill(structure: Any, tensors: Iterator[tf.Tensor]) -> Any:
     return type(structure)(_fill(value, tensors) for value in structure)
 
 
-def _traced_output_names(call: Callable[[list[tf.Tensor]], Any], specs: list[tf.TensorSpec]) -> tuple[str, ...]:
+def _traced_output_names(
+    call: Callable[[list[tf.Tensor]], Any], specs: list[tf.TensorSpec]
+) -> tuple[str, ...]:
     paths: list[tuple[Any, ...]] = []
 
     def traced(*tensors: tf.Tensor) -> list[tf.Tensor]:
@@ -295,8 +317,14 @@ def _all_layers(model: keras.Model) -> list[keras.Layer]:
 def _other_float(model: keras.Model) -> tuple[str, str]:
     """Return the precision other than float32 that the model uses, and a layer that does."""
     for layer in _all_layers(model):
-        for dtype in (layer.compute_dtype, layer.variable_dtype, *(variable.dtype for variable in layer.weights)):
-            if dtype in _OTHER_FLOATS:
+        if isinstance(layer, keras.layers.InputLayer) and layer.dtype in OTHER_FLOATS:
+            return str(layer.dtype), layer.name
+        for dtype in (
+            layer.compute_dtype,
+            layer.variable_dtype,
+            *(variable.dtype for variable in layer.weights),
+        ):
+            if dtype in OTHER_FLOATS:
                 return str(dtype), layer.name
     return "", ""
 
@@ -313,7 +341,7 @@ def _in_float32(
     try:
         keras.backend.clear_session()  # the clone shall get the names that the model got
         clone = keras.saving.deserialize_keras_object(
-            _config_in_float32(config), custom_objects=custom_objects, safe_mode=not unsafe
+            config_in_float32(config), custom_objects=custom_objects, safe_mode=not unsafe
         )
         for source, target in zip(model.variables, clone.variables, strict=True):
             target.assign(source.value)
@@ -329,19 +357,20 @@ def _in_float32(
     return clone, precision
 
 
-def _config_in_float32(config: Any) -> Any:
+def config_in_float32(config: Any) -> Any:
+    """Return a model's configuration with float32 in place of every other floating dtype and policy."""
     if isinstance(config, (list, tuple)):
-        return [_config_in_float32(item) for item in config]
+        return [config_in_float32(item) for item in config]
     if not isinstance(config, dict):
         return config
-    policy = str(config.get("class_name", "")).endswith("DTypePolicy")
+    policy = str(config.get("class_name", "")).endswith("Policy")
     changed = {}
     for key, value in config.items():
         if policy and key == "config" and isinstance(value, dict):
-            value = {k: "float32" if v in _OTHER_FLOATS else v for k, v in value.items()}
-        elif key == "dtype" and isinstance(value, str) and value in _OTHER_FLOATS:
+            value = {k: "float32" if v in OTHER_FLOATS else v for k, v in value.items()}
+        elif key == "dtype" and isinstance(value, str) and value in OTHER_FLOATS:
             value = "float32"
-        changed[key] = _config_in_float32(value)
+        changed[key] = config_in_float32(value)
     return changed
 
 
@@ -357,7 +386,7 @@ def _variables(model: keras.Model) -> tuple[keras.Variable, ...]:
     return tuple({id(variable): variable for variable in found}.values())
 
 
-def _layer_and_weight(path: str) -> tuple[str, str]:
+def layer_and_weight(path: str) -> tuple[str, str]:
     layer, _, weight = path.rpartition("/")
     return layer, weight
 
@@ -417,24 +446,37 @@ def _output_shape(layer: Any) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the part of an exception that a person can use: its first sentence or line."""
-    text = str(error).strip() or type(error).__name__
-    text = re.split(r"\n|\s*(?:Full object config|config=\{)", text)[0].strip()
-    return text[:300]
+    """Return the part of an exception that a person can use: one line, without configurations."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).strip() or type(error).__name__
+    # "Exception encountered when calling X.call().\n\n<the error>\n\nArguments received by ..."
+    calling = re.match(r"Exception encountered when calling ([\w.]+\(\))\.\s+(.+)", text, re.DOTALL)
+    # "<class 'X'> could not be deserialized properly. ...\n\nconfig={...}.\n\nException encountered: <the error>"
+    reading = re.match(r".*?class '?([\w.]+)'?.*Exception encountered: (.+)", text, re.DOTALL)
+    if calling:
+        text = f"{calling[1]}: {calling[2]}"
+    elif reading:
+        text = f"{reading[1].rpartition('.')[2]}: {reading[2]}"
+    text = re.split(r"\n|\s*(?:Full object config|config=\{|Please ensure you are using|See http)", text)[
+        0
+    ].strip()
+    return text[:300].rstrip(".") + "."
 
 
 def explain(file: SourceFile, reader: str, error: Exception) -> SourceError:
     """Return the :class:`SourceError` for an exception that Keras raised while reading."""
     text = str(error)
     unknown = re.search(
-        r"(?:Could not locate|Unknown) (class|function|\w[\w ]*?):? ?'([^']+)'|Unknown (layer|\w+ function): ?'?(\w+)", text
+        r"(?:Could not locate|Unknown) (class|function|\w[\w ]*?):? ?'([^']+)'|Unknown (layer|\w+ function): ?'?(\w+)",
+        text,
     )
     if unknown:
         kind = unknown[1] or unknown[3]
         name = unknown[2] or unknown[4]
         kind = "function" if "function" in kind else "class"
         module = re.search(r"'module': '([\w.]+)', 'class_name': '" + re.escape(name), text)
-        where = f" (from the module {module[1]})" if module and module[1] not in ("builtins", "__main__") else ""
+        where = (
+            f" (from the module {module[1]})" if module and module[1] not in ("builtins", "__main__") else ""
+        )
         return SourceError(
             f"{file.path} uses the {kind} {name!r}{where}, which is not part of Keras.",
             "Name the Python file or module that defines it: --custom-objects MODULE.",
@@ -459,7 +501,9 @@ def explain(file: SourceFile, reader: str, error: Exception) -> SourceError:
             "never built: call the model once on real data and save it again.",
         )
     if isinstance(error, MemoryError):
-        return SourceError(f"{file.path} does not fit into memory.", "Close other programs or use a larger machine.")
+        return SourceError(
+            f"{file.path} does not fit into memory.", "Close other programs or use a larger machine."
+        )
     return SourceError(
         f"{file.path} cannot be read by {reader}: {reason(error)}",
         "Save the model again with the current Keras: `model.save('model.keras')`.",

@@ -2,17 +2,221 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfjs_bundle.errors import SourceError, UnsupportedModelError
+from tfjs_bundle.source import keras3
+from tfjs_bundle.source.custom import refuse_code
 from tfjs_bundle.source.identify import SourceFile
-from tfjs_bundle.source.keras3 import Refused
-from tfjs_bundle.source.model import SourceModel
+from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names
 
 
 def may_read(file: SourceFile) -> bool:
     """Say whether tf_keras could read ``file``: it cannot read what Keras 3 wrote."""
-    return False
+    return not (file.keras_version or "").startswith("3.")
 
 
-def read(file: SourceFile, custom_objects: dict[str, Any], refused: Refused, *, unsafe: bool = False) -> SourceModel:
-    raise refused.as_source_error()
+def read(
+    file: SourceFile, custom_objects: dict[str, Any], refused: keras3.Refused, *, unsafe: bool = False
+) -> SourceModel:
+    """Read ``file`` with tf_keras after Keras 3 refused it.
+
+    The model is rebuilt in float32 and without anything that a browser cannot follow: stateful
+    layers start from zero in each call (as they do right after loading), and recurrent layers
+    take the plain loop, not the choice between GPU kernels.
+
+    Args:
+        file: of format ``keras`` or ``h5``, written by Keras 2.
+        custom_objects: classes and functions by name.
+        refused: what Keras 3 said.
+        unsafe: run code that the file carries.
+
+    Raises:
+        SourceError: tf_keras refuses it too (the message has both reasons), code in the file
+            without ``unsafe``, NaN among the weights.
+        UnsupportedModelError: the model's inputs are not known, or are sparse or ragged.
+    """
+    import tf_keras  # a second Keras: imported only where it is needed
+
+    reader = f"tf_keras {tf_keras.__version__}"
+    config = keras3.model_config(file)
+    # tf_keras looks a named function up in any module, so only its absence is safe
+    refuse_code(file.path, config, unsafe=unsafe, named_functions=False)
+    if not unsafe:
+        _refuse_foreign_modules(file, config, custom_objects)
+    tf_keras.backend.clear_session()
+    tf_keras.mixed_precision.set_global_policy("float32")
+    try:
+        model = _load(tf_keras, file, custom_objects, unsafe)
+    except Exception as error:  # tf_keras raises anything from TypeError to RecursionError
+        raise _both_reasons(file, reader, refused, error) from error
+    warnings = [
+        f"Keras 3 refused this file ({str(refused).rstrip('.')}); it was read with {reader} instead.",
+    ]
+    model, precision = _in_float32(tf_keras, file, model, custom_objects)
+    if precision:
+        warnings.append(f"The model computes in {precision}; it is traced, and compared, in float32.")
+    _make_traceable(model)
+    weights = (
+        (*keras3.layer_and_weight(weight.name.split(":")[0]), weight.numpy()) for weight in model.weights
+    )
+    keras3.refuse_bad_numbers(file, weights, warnings)
+    return _source_model(file, model, reader, tuple(warnings))
+
+
+def _load(tf_keras: Any, file: SourceFile, custom_objects: dict[str, Any], unsafe: bool) -> Any:
+    suffix = ".keras" if file.format == "keras" else ".h5"
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as directory:
+        link = Path(directory, "model" + suffix)  # tf_keras goes by the ending, identify by the content
+        link.symlink_to(file.path.resolve())
+        return tf_keras.models.load_model(
+            str(link), custom_objects=custom_objects, compile=False, safe_mode=not unsafe
+        )
+
+
+def _refuse_foreign_modules(file: SourceFile, config: Any, custom_objects: dict[str, Any]) -> None:
+    """Refuse classes that tf_keras would import from any module that the file names."""
+    for entry in _objects(config):
+        module, name = entry.get("module"), entry.get("registered_name") or entry["class_name"]
+        package = str(module or "keras").split(".")[0]
+        known = name in custom_objects or entry["class_name"] in custom_objects
+        if (
+            package not in ("keras", "tf_keras", "builtins", "keras_hub", "keras_nlp", "keras_cv")
+            and not known
+        ):
+            raise SourceError(
+                f"{file.path} uses the class {entry['class_name']!r} (from the module {module}), "
+                "which is not part of Keras.",
+                "Name the Python file or module that defines it: --custom-objects MODULE.",
+            )
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(config, (list, tuple)):
+        for item in config:
+            yield from _objects(item)
+    elif isinstance(config, dict):
+        if isinstance(config.get("class_name"), str) and "module" in config:
+            yield config
+        for value in config.values():
+            yield from _objects(value)
+
+
+def _both_reasons(file: SourceFile, reader: str, refused: keras3.Refused, error: Exception) -> SourceError:
+    explained = keras3.explain(file, reader, error)
+    if "is not part of Keras" in explained.what:
+        return explained
+    return SourceError(
+        f"{file.path} can be read by neither Keras.\n"
+        f"  {refused.reader}: {refused}\n"
+        f"  {reader}: {keras3.reason(error)}",
+        "Load it with the Keras that wrote it"
+        + (f" ({file.keras_version})" if file.keras_version else "")
+        + " and export it as a SavedModel.",
+    )
+
+
+def _in_float32(
+    tf_keras: Any, file: SourceFile, model: Any, custom_objects: dict[str, Any]
+) -> tuple[Any, str]:
+    precision = _other_float(model)
+    if not precision:
+        return model, ""
+    config = keras3.config_in_float32(model.get_config())
+    with tf_keras.utils.custom_object_scope(custom_objects):
+        clone = type(model).from_config(config)
+    clone.set_weights(model.get_weights())
+    if _other_float(clone):
+        raise UnsupportedModelError(
+            f"A layer of {file.path} computes in {precision} whatever its configuration says; "
+            "browsers compute in float32.",
+            "Let the layer take its dtype from its `dtype` argument.",
+        )
+    return clone, precision
+
+
+def _other_float(model: Any) -> str:
+    for layer in model._flatten_layers():
+        for dtype in (layer.compute_dtype, layer.variable_dtype):
+            if dtype in keras3.OTHER_FLOATS:
+                return str(dtype)
+    return ""
+
+
+def _make_traceable(model: Any) -> None:
+    for layer in model._flatten_layers():
+        if getattr(layer, "_could_use_gpu_kernel", False):
+            layer._could_use_gpu_kernel = False
+        if getattr(layer, "stateful", False) and not hasattr(layer, "layers"):
+            layer.stateful = False
+
+
+def _source_model(file: SourceFile, model: Any, reader: str, warnings: tuple[str, ...]) -> SourceModel:
+    structure, output_structure = (
+        getattr(model, "_nested_inputs", None),
+        getattr(model, "_nested_outputs", None),
+    )
+    if structure is None or output_structure is None:
+        raise UnsupportedModelError(
+            f"The input shapes of {type(model).__name__} in {file.path} are not known.",
+            "Call the model once on real data and save it again, or export it as a SavedModel.",
+        )
+    leaves = [(tuple(path), leaf) for path, leaf in keras.tree.flatten_with_path(structure)]
+    names = public_names((path, leaf._keras_history.layer.name) for path, leaf in leaves)
+    specs = [leaf.type_spec for _, leaf in leaves]
+    for name, spec in zip(names, specs, strict=True):
+        if not isinstance(spec, tf.TensorSpec):
+            raise UnsupportedModelError(
+                f"The input {name!r} of {file.path} is a {type(spec).__name__.removesuffix('Spec')}; "
+                "TF.js has dense tensors only.",
+                "Build the model with a dense Input and save it again.",
+            )
+    inputs = tuple(
+        InputSpec(name, None if spec.shape.rank is None else tuple(spec.shape.as_list()), spec.dtype.name)
+        for name, spec in zip(names, specs, strict=True)
+    )
+    outputs = keras.tree.flatten_with_path(output_structure)
+    output_names = public_names((tuple(path), leaf._keras_history.layer.name) for path, leaf in outputs)
+
+    def call(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+        packed = keras.tree.pack_sequence_as(structure, list(tensors))
+        return keras.tree.flatten(model(packed, training=False))
+
+    def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        tensors = [
+            tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
+        ]
+        return [np.asarray(output) for output in call(tensors)]
+
+    return SourceModel(
+        call=call,
+        inputs=inputs,
+        output_names=output_names,
+        keras3_variables=(),
+        reference=reference,
+        layers=tuple(_layers(model)),
+        reader=reader,
+        keras_version=file.keras_version,
+        warnings=warnings,
+    )
+
+
+def _layers(model: Any, prefix: str = "") -> Iterator[LayerInfo]:
+    for layer in model.layers:
+        name = f"{prefix}{layer.name}"
+        if getattr(layer, "layers", None) and hasattr(layer, "summary"):
+            yield from _layers(layer, f"{name}/")
+            continue
+        try:
+            shape = re.sub(r"^\[(.*)\]$", r"\1", str(layer.output_shape))
+        except Exception:  # called several times: there is no one output
+            shape = ""
+        yield LayerInfo(name, type(layer).__name__, sum(int(np.prod(w.shape)) for w in layer.weights), shape)
