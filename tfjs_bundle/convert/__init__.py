@@ -1,0 +1,122 @@
+"""From a source to a GraphModel, and the reference predictions that parity compares with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfjs_bundle.convert import native, tensorflowjs
+from tfjs_bundle.convert.child import Child
+from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
+from tfjs_bundle.graph import serde
+from tfjs_bundle.graph.ir import GraphModel
+from tfjs_bundle.graph.kernels import layer_of
+
+if TYPE_CHECKING:
+    from tfjs_bundle.config import BuildOptions
+    from tfjs_bundle.convert.info import ModelInfo
+    from tfjs_bundle.source import SourceFile
+
+CONVERTERS = {"native": native.convert, "tensorflowjs": tensorflowjs.convert}
+
+#: Ops that draw random numbers.
+_RANDOM_OPS = frozenset(
+    """RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal RandomGamma RandomShuffle Multinomial
+    ParameterizedTruncatedNormal StatelessRandomUniform StatelessRandomUniformInt StatelessRandomUniformV2
+    StatelessRandomUniformIntV2 StatelessRandomUniformFullInt StatelessRandomUniformFullIntV2
+    StatelessRandomNormal StatelessRandomNormalV2 StatelessTruncatedNormal StatelessTruncatedNormalV2
+    StatelessRandomGammaV2 StatelessRandomGammaV3 StatelessMultinomial StatelessShuffle""".split()
+)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model as our IR, and where its reference comes from.
+
+    Attributes:
+        graph: as converted, before any of our passes.
+        info: what the child knows of the Keras model or SavedModel; ``None`` for a TF.js ``model.json``.
+        random: it draws random numbers at inference, so that nothing can be compared.
+    """
+
+    graph: GraphModel
+    info: ModelInfo | None
+    random: bool
+
+
+def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Path) -> Converted:
+    """Read ``file`` and convert it.
+
+    Args:
+        workspace: a directory that outlives the result, whose weights are mapped from a file there.
+
+    Raises:
+        SourceError, UnsupportedModelError, UsageError: see there.
+    """
+    if file.format == "tfjs-layers":
+        raise SourceError(
+            f"{file.path} is a TensorFlow.js layers model, which cannot be read yet.",
+            "Build from the Keras file that it was converted from.",
+        )
+    if file.format == "tfjs-graph":
+        if options.signature is not None:
+            raise UsageError("A TensorFlow.js model has one signature.", "Leave --signature out.")
+        info, graph = None, serde.load(file.path)
+        _refuse_nan(graph)
+    else:
+        info = child.call(
+            "open",
+            file,
+            {
+                "signature": options.signature,
+                "custom_objects": options.custom_objects,
+                "unsafe": options.unsafe,
+                "allow_random": options.allow_random,
+            },
+        )
+        graph = CONVERTERS[options.converter](child, info, workspace)
+    return Converted(graph, info, _draws_random_numbers(graph, options.allow_random))
+
+
+def predict(converted: Converted, inputs: dict[str, np.ndarray], child: Child) -> dict[str, np.ndarray]:
+    """Return the reference's outputs by name for ``inputs`` by name, in the dtypes that TF.js has.
+
+    The reference is the Keras model itself in float32; for a TF.js ``model.json`` it is the graph as it
+    was read, run by TensorFlow's kernels.
+    """
+    signature = converted.graph.signature
+    values = [inputs[spec.name].astype(_numpy_dtype(spec.source_dtype)) for spec in signature.inputs]
+    if converted.info is None:
+        outputs = child.call("run_graph", converted.graph, values)
+    else:
+        outputs = child.call("predict", values)
+    return {spec.name: _as_tfjs(value) for spec, value in zip(signature.outputs, outputs, strict=True)}
+
+
+def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
+    random = sorted(graph.ops() & _RANDOM_OPS)
+    if random and not allowed:
+        raise UnsupportedModelError(
+            f"The model draws random numbers at inference: {random[0]} in {layer_of(graph, random[0])}.",
+            "Its predictions cannot be compared with Keras. Remove the sampling, or accept it with --allow-random.",
+        )
+    return bool(random)
+
+
+def _refuse_nan(graph: GraphModel) -> None:
+    for name, value in graph.weights().items():
+        if value.dtype.kind == "f" and np.isnan(value).any():
+            raise SourceError(f"The weight {name!r} contains NaN.", "Every prediction would be NaN: train again.")
+
+
+def _numpy_dtype(name: str) -> type | str:
+    return {"string": object, "bfloat16": "float32"}.get(name, name)
+
+
+def _as_tfjs(value: np.ndarray) -> np.ndarray:
+    from tfjs_bundle.graph.dtypes import tfjs_tensor
+
+    return tfjs_tensor(np.asarray(value))

@@ -95,12 +95,12 @@ def _trace(model: SourceModel) -> _Trace:
     """Trace with placeholders for the large variables; see the module's docstring."""
     variables = [v for v in model.keras3_variables if np.prod(v.shape, dtype=np.int64) > SMALL]
     large = {id(variable) for variable in variables}
-    small = [v for v in model.keras3_variables if id(v) not in large]
+    small = [(v, _value(v)) for v in model.keras3_variables if id(v) not in large]
     count = len(model.inputs)
 
     def frozen(*tensors: Any) -> list[Any]:
         mapping = list(zip(variables, tensors[count:], strict=True))
-        mapping += [(variable, tf.constant(variable.numpy())) for variable in small]
+        mapping += [(variable, tf.constant(value)) for variable, value in small]
         with keras.StatelessScope(state_mapping=mapping):
             outputs = model.call(list(tensors[:count]))
         return [tf.identity(output) for output in outputs]

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfjs_bundle.convert.child import Child
-from tfjs_bundle.convert.worker import ModelInfo
+from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.errors import UnsupportedModelError, UsageError
 from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.dtypes import tfjs_dtype

@@ -11,30 +11,18 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfjs_bundle.convert.child import receive, send
+from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
     from tfjs_bundle.source.identify import SourceFile
-    from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What the caller may know of the model that the child holds."""
-
-    inputs: tuple[InputSpec, ...]
-    output_names: tuple[str, ...]
-    layers: tuple[LayerInfo, ...]
-    reader: str
-    keras_version: str | None
-    versions: dict[str, str]
+    from tfjs_bundle.source.model import SourceModel
 
 
 class Worker:

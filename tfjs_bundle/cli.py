@@ -1,0 +1,246 @@
+"""The command line: parses options, draws progress, prints summaries, and turns refusals into exit codes.
+
+Only this module prints. Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfjs_bundle.bundle import BACKENDS
+from tfjs_bundle.config import CONVERTERS
+from tfjs_bundle.errors import BundleError
+
+if TYPE_CHECKING:
+    from tfjs_bundle.progress import Progress
+
+_PATH = click.Path(path_type=Path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; the process ends with the exit code of what happened."""
+    try:
+        code = cli.main(arguments, prog_name="tfjs-bundle", standalone_mode=False)
+    except BundleError as error:
+        click.secho(f"Error: {error.what}", fg="red", err=True)
+        if error.cure:
+            click.echo(error.cure, err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted; the output is as it was.", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+_reading = _options(
+    click.option("--signature", metavar="KEY", help="Which signature of a SavedModel to build."),
+    click.option(
+        "--custom-objects", metavar="MODULE", help="A module or .py file that registers the model's custom layers."
+    ),
+    click.option("--unsafe", is_flag=True, default=None, help="Let the model file run Python code (Lambda layers)."),
+    click.option(
+        "--allow-random", is_flag=True, default=None, help="Accept random numbers at inference; parity is skipped."
+    ),
+    click.option("--converter", type=click.Choice(CONVERTERS), help="How to convert (default: native)."),
+)
+_verifying = _options(
+    click.option("--data", type=_PATH, metavar="FILE.npz", help="Inputs to verify with; keys are input names."),
+    click.option(
+        "--backend",
+        "backends",
+        multiple=True,
+        type=click.Choice(BACKENDS),
+        help="A backend to verify; may be repeated (default: wasm and cpu).",
+    ),
+)
+_page = _options(
+    click.option("--config", type=_PATH, help="Read options from this file (default: ./tfjs-bundle.toml)."),
+    click.option("--name", help="The name shown on the page (default: the file's)."),
+    click.option("--labels", type=_PATH, help="A text file with one class label per line."),
+    click.option("--task", help="What the page is for, for instance image-classification (default: a guess)."),
+    click.option("--shard-size", metavar="BYTES", help="The largest shard, for instance 4M (the default)."),
+    click.option("--template", type=_PATH, metavar="DIR", help="Templates that replace ours by name."),
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else.")
+_verify = click.option(
+    "--verify/--no-verify", default=None, help="Compare with Keras in Chromium (default: if there is one)."
+)
+_port = click.option("--port", default=8000, show_default=True, help="The next free one is taken if it is busy.")
+_open = click.option("--open", "open_browser", is_flag=True, help="Open the page in your browser.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tfjs-bundle")
+def cli() -> None:
+    """Take a trained Keras model into the browser: a static site that predicts offline what Keras predicts.
+
+    SOURCE is a .keras file, an .h5 or .hdf5 file, a SavedModel directory, or a TensorFlow.js graph model.json.
+
+    \b
+    Exit codes: 0 done; 2 usage; 3 the source cannot be read; 4 the model has something that cannot
+    run; 5 parity failed; 6 the output cannot be written; 7 the browser is missing or died.
+    """
+
+
+@cli.command()
+@click.argument("source", type=_PATH)
+@click.option("-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory.")
+@_page
+@_reading
+@_verify
+@_verifying
+@_as_json
+def build(source: Path, output: Path, config: Path | None, as_json: bool, **given: Any) -> None:
+    """Build SOURCE into a bundle that any static host serves, and verify it against Keras."""
+    _build(source, output, config, given, as_json)
+
+
+@cli.command()
+@click.argument("source", type=_PATH)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@_port
+@_open
+@_page
+@_reading
+@_verify
+@_verifying
+def serve(
+    source: Path, host: str, port: int, open_browser: bool, config: Path | None, **given: Any
+) -> None:
+    """Serve a bundle's directory, or build SOURCE and serve the result."""
+    import tempfile
+
+    if (source / "bundle.json").is_file():
+        _serve(source, host, port, open_browser)
+        return
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary:
+        output = Path(temporary) / "dist"
+        _build(source, output, config, given, as_json=False, hint=False)
+        _serve(output, host, port, open_browser)
+
+
+@cli.command()
+@click.argument("bundle", metavar="DIR|URL")
+@click.option("--against", type=_PATH, metavar="SOURCE", help="Compare with this source, not with the golden cases.")
+@_reading
+@_verifying
+@_as_json
+def verify(bundle: str, against: Path | None, as_json: bool, **given: Any) -> None:
+    """Run a bundle in Chromium and compare its predictions with Keras's."""
+    from tfjs_bundle import pipeline
+    from tfjs_bundle.config import options
+
+    with _progress(quiet=as_json) as progress:
+        report = pipeline.verify(bundle, against, options(_given(given), use_directory=False), progress)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        _console().print(report.table())
+
+
+@cli.command()
+@click.argument("source", type=_PATH, metavar="SOURCE|DIR")
+@_reading
+@_as_json
+def inspect(source: Path, as_json: bool, **given: Any) -> None:
+    """Tell a model's layers, ops, backends, sizes and memory without building anything."""
+    from tfjs_bundle import inspection
+    from tfjs_bundle.config import options
+
+    with _progress(quiet=as_json) as progress:
+        inspected = inspection.inspect(source, options(_given(given), use_directory=False), progress)
+    if as_json:
+        _print_json(inspected.to_json())
+    else:
+        _console(stderr=False).print(inspection.render(inspected))
+    if inspected.refusal:
+        raise inspected.refusal
+
+
+@cli.command()
+@click.option("-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory.")
+@click.option("--serve/--no-serve", "serving", default=True, help="Serve the page afterwards (default: yes).")
+@_verify
+@_port
+@_open
+def demo(output: Path, serving: bool, verify: bool | None, port: int, open_browser: bool) -> None:
+    """Build the packaged digits example, verify it and serve it."""
+    from tfjs_bundle.site.demo import demo_directory
+
+    directory = demo_directory()
+    _build(directory / "digits.keras", output, directory / "tfjs-bundle.toml", {"verify": verify}, as_json=False)
+    if serving:
+        _serve(output, "127.0.0.1", port, open_browser)
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Drop what was not given, so that the configuration file speaks."""
+    return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+def _build(
+    source: Path, output: Path, config: Path | None, given: dict[str, Any], as_json: bool, hint: bool = True
+) -> None:
+    from tfjs_bundle import pipeline, summary
+    from tfjs_bundle.config import options
+    from tfjs_bundle.convert.child import Child
+
+    merged = options(_given(given), config)
+    with _progress(quiet=as_json) as progress, Child(progress) as child:
+        result = pipeline.build(source, output, merged, progress, child)
+    if as_json:
+        _print_json(summary.to_json(result))
+    else:
+        _console().print(summary.render(result, hint))
+
+
+def _serve(directory: Path, host: str, port: int, open_browser: bool) -> None:
+    from tfjs_bundle.bundle import load_bundle
+    from tfjs_bundle.serve.server import Server, serve_forever
+
+    bundle = load_bundle(directory)
+
+    def announce(server: Server) -> None:
+        if server.moved:
+            click.echo(f"Port {port} is busy; taking the next free one.", err=True)
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            click.secho("Everyone who reaches this machine can open the page.", fg="yellow", err=True)
+        click.echo(f"Serving {bundle.name} at {server.url} (Ctrl-C stops)")
+        if open_browser:
+            click.launch(server.url)
+
+    serve_forever(directory, host=host, port=port, announce=announce)
+
+
+def _progress(quiet: bool) -> Any:
+    from tfjs_bundle.terminal import progress_on_terminal
+
+    return progress_on_terminal(quiet)
+
+
+def _console(stderr: bool = True) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,175 @@
+"""Options of a build: what they are, and where they stand.
+
+An option may stand in ``tfjs-bundle.toml`` or in ``[tool.tfjs-bundle]`` of ``pyproject.toml``, under the
+name it has on the command line; the command line wins. They are parsed once, here.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tfjs_bundle.bundle import BACKENDS
+from tfjs_bundle.errors import UsageError
+
+CONVERTERS = ("native", "tensorflowjs")
+DEFAULT_BACKENDS = ("wasm", "cpu")
+_SHARD_SIZE = 4 << 20
+_SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """Everything that a build can be told.
+
+    Attributes:
+        name: shown on the page; the source's file name by default.
+        signature: which signature of a SavedModel.
+        labels: output name to class labels (input name to feature labels, for tables).
+        task: one of :data:`tfjs_bundle.preprocessing.TASKS`; guessed from the signature by default.
+        preprocessing: input name to image schema, or the schema itself where there is one input.
+        shard_size: bytes; no shard is larger.
+        template: directory whose templates replace ours by name.
+        converter: ``native`` or ``tensorflowjs``.
+        custom_objects: a module, or a Python file, that registers the model's custom layers.
+        unsafe: allow a model file to run Python code (Lambda layers).
+        allow_random: allow random numbers at inference; parity is then skipped.
+        verify: run the bundle in a browser; ``None`` does so where there is a browser.
+        backends: the ones to verify.
+        data: a ``.npz`` file with inputs to verify with.
+    """
+
+    name: str | None = None
+    signature: str | None = None
+    labels: Mapping[str, list[str]] | list[str] = field(default_factory=dict)
+    task: str | None = None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    shard_size: int = _SHARD_SIZE
+    template: Path | None = None
+    converter: str = "native"
+    custom_objects: str | None = None
+    unsafe: bool = False
+    allow_random: bool = False
+    verify: bool | None = None
+    backends: tuple[str, ...] = DEFAULT_BACKENDS
+    data: Path | None = None
+
+
+def options(
+    given: Mapping[str, Any], config: Path | None = None, *, use_directory: bool = True
+) -> BuildOptions:
+    """Merge the configuration file with what was given, which wins.
+
+    Args:
+        given: by the names of :class:`BuildOptions`; ``None`` means not given. ``labels`` may be a path.
+        config: the file named by the user.
+        use_directory: without ``config``, take the one of the current directory if there is one.
+
+    Raises:
+        UsageError: the file cannot be read, or an option is unknown or makes no sense.
+    """
+    values, base = _read(config, Path.cwd()) if config or use_directory else ({}, Path.cwd())
+    for name in ("template", "data"):
+        if isinstance(values.get(name), str):
+            values[name] = base / values[name]
+    if isinstance(values.get("labels"), str):
+        values["labels"] = base / values["labels"]
+    custom = values.get("custom_objects")
+    if isinstance(custom, str) and custom.endswith(".py"):
+        values["custom_objects"] = str(base / custom)
+    values.update({name: value for name, value in given.items() if value is not None})
+    return _checked(values)
+
+
+def parse_size(text: str | int) -> int:
+    """Return a number of bytes: ``4M`` is 4,194,304.
+
+    Raises:
+        UsageError: it is no size, or smaller than 1 KiB.
+    """
+    match = re.fullmatch(r"(\d+)\s*([KMG]?)(?:i?B)?", str(text).strip(), re.IGNORECASE)
+    size = int(match[1]) * _SIZE_UNITS[match[2].upper()] if match else 0
+    if size < 1024:
+        raise UsageError(f"{text!r} is no shard size.", "Give bytes, at least 1K, for instance 4M.")
+    return size
+
+
+def read_labels(path: Path) -> list[str]:
+    """Read one label per line.
+
+    Raises:
+        UsageError: the file cannot be read or is empty.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The labels {path} cannot be read: {error}.", "Give a UTF-8 file, one label a line.") from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise UsageError(f"The labels file {path} is empty.", "Write one label per line.")
+    return [line.strip() for line in lines]
+
+
+def _read(config: Path | None, directory: Path) -> tuple[dict[str, Any], Path]:
+    """Return the options of the configuration file and the directory that its paths are relative to."""
+    if config is not None:
+        table = _toml(config)
+        return _normalized(table.get("tool", {}).get("tfjs-bundle", {}) if config.name == "pyproject.toml" else table), (
+            config.parent
+        )
+    own, project = directory / "tfjs-bundle.toml", directory / "pyproject.toml"
+    if own.is_file():
+        return _normalized(_toml(own)), directory
+    if project.is_file():
+        return _normalized(_toml(project).get("tool", {}).get("tfjs-bundle", {})), directory
+    return {}, directory
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a TOML file with --config.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.", "Correct it.") from None
+
+
+def _normalized(table: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name.replace("-", "_"): value for name, value in table.items()}
+    if "backend" in values:  # as on the command line
+        values["backends"] = values.pop("backend")
+    return values
+
+
+def _checked(values: dict[str, Any]) -> BuildOptions:
+    known = {each.name for each in fields(BuildOptions)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UsageError(f"There is no option {unknown[0]!r}.", f"Options are {', '.join(sorted(known))}.")
+    if isinstance(values.get("backends"), str):
+        values["backends"] = [values["backends"]]
+    if "backends" in values:
+        values["backends"] = tuple(dict.fromkeys(values["backends"]))
+        _among(values["backends"], BACKENDS, "backend")
+    if "converter" in values:
+        _among([values["converter"]], CONVERTERS, "converter")
+    if values.get("task") is not None:
+        from tfjs_bundle.preprocessing import TASKS
+
+        _among([values["task"]], tuple(TASKS), "task")
+    if "shard_size" in values:
+        values["shard_size"] = parse_size(values["shard_size"])
+    if isinstance(values.get("labels"), Path):
+        values["labels"] = read_labels(values["labels"])
+    return BuildOptions(**values)
+
+
+def _among(given: Any, known: tuple[str, ...], what: str) -> None:
+    for each in given:
+        if each not in known:
+            raise UsageError(f"There is no {what} {each!r}.", f"Use one of {', '.join(known)}.")

@@ -1,0 +1,83 @@
+"""The story of a build, straight down: values in, values out."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfjs_bundle import convert, pack, verify
+from tfjs_bundle.bundle import Bundle
+from tfjs_bundle.config import BuildOptions
+from tfjs_bundle.convert.child import Child
+from tfjs_bundle.graph import kernels, passes
+from tfjs_bundle.graph.ranges import input_ranges
+from tfjs_bundle.presentation import present
+from tfjs_bundle.progress import Progress
+from tfjs_bundle.site import stage
+from tfjs_bundle.site.render import render
+from tfjs_bundle.source import identify
+from tfjs_bundle.verify.cases import golden_json
+from tfjs_bundle.verify.plan import plan
+from tfjs_bundle.verify.report import ParityReport
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build made.
+
+    Attributes:
+        bundle: as published.
+        sizes: in bytes, measured on the finished site.
+        parity: what verification measured, or why it did not.
+        seconds: wall-clock, by stage.
+        warnings: sentences, in the order they arose.
+    """
+
+    bundle: Bundle
+    sizes: pack.Sizes
+    parity: ParityReport
+    seconds: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+def build(path: Path, output: Path, options: BuildOptions, progress: Progress, child: Child) -> BuildResult:
+    """Build the model at ``path`` into ``output``, verified before it is published.
+
+    Args:
+        child: the TensorFlow process; it may have served other builds.
+
+    Raises:
+        BundleError: any of :mod:`tfjs_bundle.errors`; ``output`` is then as it was.
+    """
+    stage.check_output(output)
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary:
+        workspace = Path(temporary)
+        with progress.stage("read", "Reading the source"):
+            file = identify(path)
+        with progress.stage("convert", "Converting"):
+            converted = convert.convert(file, options, child, workspace)
+        with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
+            graph = passes.lower(converted.graph)
+            backends = kernels.support(graph)
+        with progress.stage("reference", "Predicting the reference"):
+            presentation = present(file.name, graph.signature, options, progress)
+            ranges = {**presentation.ranges(), **input_ranges(graph)}
+            cases = plan(graph.signature, ranges, options.data, comparable=not converted.random)
+            golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
+            parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
+            child.release()
+        with progress.stage("pack", "Packing the weights"):
+            golden_file = golden_json(cases.golden, golden) if golden else None
+            files = pack.pack(graph, golden_file, options.shard_size, workspace)
+        with progress.stage("render", "Rendering the site"):
+            spec = pack.describe(file, converted, presentation, backends, files, tuple(progress.warnings))
+            site = render(spec, template=options.template)
+            sizes = pack.measure(site)
+        with stage.staged(site, output) as staging:
+            with progress.stage("verify", "Verifying in Chromium"):
+                report = verify.verify_build(staging, cases.parity, parity, backends, options, progress)
+            stage.write_parity(staging, report.dumps())
+            stage.publish(staging, output)
+    bundle = replace(site.bundle, directory=output)
+    return BuildResult(bundle, sizes, report, dict(progress.seconds), tuple(progress.warnings))

@@ -1,0 +1,71 @@
+"""What a build ends with: sizes, parity, warnings, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from tfjs_bundle.pipeline import BuildResult
+
+
+def to_json(result: BuildResult) -> dict[str, Any]:
+    """Return the build as one JSON object, for ``--json``."""
+    bundle = result.bundle
+    return {
+        "directory": str(bundle.directory),
+        "name": bundle.name,
+        "digest": bundle.digest,
+        "sizes": {
+            "total": result.sizes.total,
+            "weights": result.sizes.weights,
+            "first_visit": result.sizes.first_visit,
+            "first_visit_compressed": result.sizes.first_visit_compressed,
+        },
+        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "parity": result.parity.to_json(),
+        "warnings": list(result.warnings),
+    }
+
+
+def render(result: BuildResult, hint: bool = True) -> RenderableType:
+    """Return the summary for a terminal; ``hint`` adds the next step."""
+    bundle, sizes = result.bundle, result.sizes
+    lines: list[RenderableType] = [
+        Text.from_markup(f"\n[bold green]Built {escape(bundle.name)}[/] in {escape(str(bundle.directory))}"),
+        Padding(
+            Text(
+                f"size    {_bytes(sizes.total)}, of which weights {_bytes(sizes.weights)}\n"
+                f"visit   {_bytes(sizes.first_visit)} to the first prediction on wasm, "
+                f"{_bytes(sizes.first_visit_compressed)} with gzip\n"
+                f"time    {sum(result.seconds.values()):.1f} s: "
+                + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1)
+            ),
+            (0, 0, 0, 2),
+        ),
+        result.parity.table(),
+    ]
+    lacking = [
+        f"{name} (needs {', '.join(entry['missing_ops'])})"
+        for name, entry in bundle.backends.items()
+        if not entry["supported"]
+    ]
+    if lacking:
+        lines.append(Text(f"  cannot run on {'; '.join(lacking)}"))
+    lines += [Text.from_markup(f"  [yellow]Warning:[/] {escape(text)}") for text in result.warnings]
+    if hint:
+        lines.append(
+            Text(f"\nTry it: tfjs-bundle serve {bundle.directory}   Ship it: copy the directory to any static host.")
+        )
+    return Group(*lines)
+
+
+def _bytes(count: int) -> str:
+    if count < 1000:
+        return f"{count} B"
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 1_000_000:.1f} MB"

@@ -1,0 +1,39 @@
+"""Progress on a terminal: one line that moves while a stage works, one that stays when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+from tfjs_bundle.progress import Event, Progress
+
+#: Stages that take less are not worth a line of their own, in seconds.
+_WORTH_A_LINE = 0.5
+
+
+@contextmanager
+def progress_on_terminal(quiet: bool = False) -> Iterator[Progress]:
+    """Yield a progress that draws itself on standard error; ``quiet`` draws nothing at all."""
+    if quiet:
+        yield Progress()
+        return
+    console = Console(stderr=True, highlight=False)
+    start = time.perf_counter()
+    with console.status("Starting", spinner="dots") as status:
+
+        def show(event: Event) -> None:
+            if event.kind == "stage":
+                status.update(escape(event.message))
+            elif event.kind == "step":
+                status.update(f"{escape(event.stage.capitalize())}: {escape(event.message)}")
+            elif event.kind == "warning":
+                console.print(f"[yellow]Warning:[/] {escape(event.message)}")
+            elif event.kind == "done" and (event.seconds or 0) >= _WORTH_A_LINE:
+                elapsed = time.perf_counter() - start
+                console.print(f"[dim]{elapsed:6.1f} s[/]  {escape(event.message)}")
+
+        yield Progress(show)

@@ -1,0 +1,46 @@
+"""Which predictions are made: the self-check's golden cases, and those that parity is measured on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfjs_bundle.graph.ir import Signature
+from tfjs_bundle.verify.cases import Case, draw_cases, read_data
+
+#: Above so many input values one golden case has to do: the visitor's device runs it before it is trusted.
+_LARGE_INPUT = 100_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cases by purpose; both are empty for a model that draws random numbers."""
+
+    golden: tuple[Case, ...]
+    parity: tuple[Case, ...]
+
+
+def plan(
+    signature: Signature, ranges: Mapping[str, tuple[float, float]], data: Path | None, *, comparable: bool
+) -> Plan:
+    """Draw the golden cases, and the parity cases or take the user's ``data`` for them.
+
+    Args:
+        ranges: input name to the values it takes, where they are known.
+        comparable: whether two predictions of one input are equal at all.
+
+    Raises:
+        UsageError: ``data`` does not fit the signature.
+    """
+    if not comparable:
+        return Plan((), ())
+    golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1))
+    size = sum(math.prod(value.shape) for value in golden[0].inputs.values())
+    parity = (
+        read_data(data, signature.inputs).cases
+        if data
+        else tuple(draw_cases(signature.inputs, ranges=ranges))
+    )
+    return Plan(tuple(golden[:1] if size > _LARGE_INPUT else golden), parity)
