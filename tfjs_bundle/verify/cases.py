@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfjs_bundle.errors import UsageError
-from tfjs_bundle.verify.metrics import ATOL, RTOL, tfjs_dtype_of
+from tfjs_bundle.verify.metrics import ATOL, RTOL, Expected, tfjs_dtype_of
 
 #: Batch sizes of the cases drawn where the batch is open.
 BATCHES = (1, 3)
@@ -272,7 +272,7 @@ def golden_json(cases: Iterable[Case], outputs: Iterable[Mapping[str, np.ndarray
     return (json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
 
-def read_golden(text: str | bytes) -> tuple[list[Case], list[dict[str, GoldenOutput]]]:
+def read_golden(text: str | bytes) -> tuple[list[Case], list[dict[str, Expected]]]:
     """Return the cases of a golden.json and what is expected of each output.
 
     Raises:
@@ -287,24 +287,14 @@ def read_golden(text: str | bytes) -> tuple[list[Case], list[dict[str, GoldenOut
         }
         inputs = {name: draw.values() for name, draw in draws.items()}
         cases.append(Case(f"golden {index + 1}", inputs, draws))
-        expected.append({name: GoldenOutput.from_json(raw) for name, raw in entry["outputs"].items()})
+        expected.append({name: _expected(raw) for name, raw in entry["outputs"].items()})
     return cases, expected
 
 
-@dataclass(frozen=True)
-class GoldenOutput:
-    """An output as golden.json keeps it: every ``stride``-th element in C order."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    stride: int
-    values: np.ndarray
-
-    @staticmethod
-    def from_json(raw: Mapping[str, Any]) -> GoldenOutput:
-        dtype = raw["dtype"]
-        values = np.array([_NOT_NUMBERS.get(value, value) for value in raw["values"]], NUMPY_DTYPES[dtype])
-        return GoldenOutput(tuple(raw["shape"]), dtype, raw["stride"], values)
+def _expected(raw: Mapping[str, Any]) -> Expected:
+    dtype = raw["dtype"]
+    values = np.array([_NOT_NUMBERS.get(value, value) for value in raw["values"]], NUMPY_DTYPES[dtype])
+    return Expected(tuple(raw["shape"]), dtype, values, raw["stride"])
 
 
 #: JSON has no such numbers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,24 @@ class Tensor:
     values: np.ndarray
     shape: tuple[int, ...]
     dtype: str
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the reference says of an output: all of it, or every ``stride``-th element in C order."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    values: np.ndarray
+    stride: int = 1
+
+    @staticmethod
+    def of(value: np.ndarray | Expected) -> Expected:
+        """Return what is expected where the reference is a whole array."""
+        if isinstance(value, Expected):
+            return value
+        value = np.asarray(value)
+        return Expected(value.shape, tfjs_dtype_of(value), value.reshape(-1))
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ def tfjs_dtype_of(value: np.ndarray) -> str:
 
 def compare(
     case: str,
-    expected: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray | Expected],
     actual: Mapping[str, Tensor],
     *,
     atol: float = ATOL,
@@ -98,36 +116,39 @@ def compare(
 ) -> list[Difference]:
     """Compare the outputs of one case, in the reference's order; outputs nobody expects come last."""
     differences = []
-    for name, reference in expected.items():
-        reference = np.asarray(reference)
-        tensor = actual.get(name)
-        if tensor is None:
-            had = ", ".join(map(repr, actual)) or "none"
-            problem = f"the browser did not give it; it gave {had}"
-        elif tensor.shape != reference.shape:
-            problem = (
-                f"its shape is {list(tensor.shape)} in the browser, {list(reference.shape)} in the reference"
-            )
-        elif tensor.dtype != tfjs_dtype_of(reference):
-            problem = (
-                f"its dtype is {tensor.dtype} in the browser, {tfjs_dtype_of(reference)} in the reference"
-            )
-        elif tensor.values.size != reference.size:
-            problem = f"it has {tensor.values.size} values for the shape {list(tensor.shape)}"
-        else:
-            differences.append(
-                compare_values(
-                    name, case, reference, tensor.values.reshape(reference.shape), atol=atol, rtol=rtol
-                )
-            )
+    for name, value in reference.items():
+        expected = Expected.of(value)
+        problem = _problem(expected, actual.get(name), actual)
+        if problem:
+            differences.append(Difference(name, case, largest=math.nan, problem=problem))
             continue
-        differences.append(Difference(name, case, largest=math.nan, problem=problem))
+        given = actual[name].values.reshape(-1)[:: expected.stride]
+        found = compare_values(name, case, expected.values, given, atol=atol, rtol=rtol)
+        if found.index:
+            place = np.unravel_index(found.index[0] * expected.stride, expected.shape)
+            found = replace(found, index=tuple(int(axis) for axis in place))
+        differences.append(found)
     differences += [
         Difference(name, case, largest=math.nan, problem="the browser gives it, the reference does not")
         for name in actual
-        if name not in expected
+        if name not in reference
     ]
     return differences
+
+
+def _problem(expected: Expected, tensor: Tensor | None, given: Mapping[str, Tensor]) -> str:
+    """Return what keeps a tensor from being compared; empty where nothing does."""
+    if tensor is None:
+        return f"the browser did not give it; it gave {', '.join(map(repr, given)) or 'none'}"
+    if tensor.shape != expected.shape:
+        return f"its shape is {list(tensor.shape)} in the browser, {list(expected.shape)} in the reference"
+    if tensor.dtype != expected.dtype:
+        return f"its dtype is {tensor.dtype} in the browser, {expected.dtype} in the reference"
+    if tensor.values.size != math.prod(expected.shape):
+        return f"it has {tensor.values.size} values for the shape {list(tensor.shape)}"
+    if -(-tensor.values.size // expected.stride) != expected.values.size:
+        return f"the reference has {expected.values.size} values, which does not fit the shape"
+    return ""
 
 
 def compare_values(
