@@ -11,11 +11,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfjs_bundle.bundle import MANIFEST, Bundle, load_bundle
-from tfjs_bundle.errors import SourceError, UsageError
+from tfjs_bundle.errors import BrowserError, SourceError, UsageError
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.serve.server import serving
 from tfjs_bundle.verify.cases import Case, read_golden
@@ -23,7 +24,11 @@ from tfjs_bundle.verify.driver import HARNESS, BackendRun, run_cases
 from tfjs_bundle.verify.metrics import Expected, compare
 from tfjs_bundle.verify.report import FAILED, NOT_RUN, PASSED, BackendParity, ParityReport, worst_of
 
-__all__ = ["Case", "ParityReport", "run", "verify_golden"]
+if TYPE_CHECKING:
+    from tfjs_bundle.config import BuildOptions
+    from tfjs_bundle.graph.kernels import BackendSupport
+
+__all__ = ["Case", "ParityReport", "run", "verify_build", "verify_golden"]
 
 #: What verification runs on unless it is told: in every browser, and without a GPU.
 DEFAULT_BACKENDS = ("wasm", "cpu")
@@ -77,6 +82,47 @@ def run(
         cases=tuple(case.name for case in cases),
         browser=session.browser if session else "",
     )
+
+
+def verify_build(
+    directory: Path,
+    cases: Sequence[Case],
+    references: Sequence[Reference],
+    support: Mapping[str, BackendSupport],
+    options: BuildOptions,
+    progress: Progress,
+) -> ParityReport:
+    """Verify a staged bundle as the options of its build ask for.
+
+    Without cases (the model draws random numbers) nothing can be compared: skipped. Without
+    ``options.verify`` a missing browser is a warning; with it, an error.
+
+    Raises:
+        ParityError: a backend's numbers are not the reference's.
+        BrowserError: the browser is missing or died though verification was asked for.
+    """
+    if options.verify is False:
+        return ParityReport(reason="--no-verify was given")
+    if not cases:
+        progress.warn("Parity was skipped: the model draws random numbers at inference.")
+        return ParityReport(reason="the model draws random numbers at inference", skipped=True)
+    skip = {
+        backend: f"the backend lacks {', '.join(entry.missing_ops)}"
+        for backend, entry in support.items()
+        if not entry.supported
+    }
+    try:
+        report = run(directory, cases, references, backends=options.backends, progress=progress, skip=skip)
+    except BrowserError as error:
+        if options.verify:
+            raise
+        progress.warn(f"Parity was not run. {error.what}")
+        return ParityReport(reason=error.what)
+    report.raise_if_failed()
+    for entry in report.backends:
+        if entry.status == NOT_RUN:
+            progress.warn(f"Parity on {entry.backend} was not run: {entry.reason}.".replace("..", "."))
+    return report
 
 
 def verify_golden(
