@@ -38,9 +38,10 @@ def load_custom_objects(module: str | None, pickled: Path | None = None) -> dict
     """
     found: dict[str, Any] = {}
     if pickled is not None:
+        _search(Path.cwd())
         # written by our own caller a moment ago, never part of a file that a user gives us
         with pickled.open("rb") as stream:
-            found.update(pickle.load(stream))
+            found.update(pickle.load(stream))  # noqa: S301
     if module is not None:
         found.update(_public_names(_import(module)))
     return found
@@ -48,7 +49,7 @@ def load_custom_objects(module: str | None, pickled: Path | None = None) -> dict
 
 def _import(module: str) -> ModuleType:
     for name in [
-        name for name in sys.modules if any(name == m or name.startswith(m + ".") for m in _imported)
+        name for name in sys.modules if f"{name}.".startswith(tuple(f"{first}." for first in _imported))
     ]:
         del sys.modules[name]
     _imported.clear()
@@ -66,7 +67,7 @@ def _import(module: str) -> ModuleType:
             raise
         raise UsageError(
             f"--custom-objects {module} cannot be imported: {type(error).__name__}: {error}",
-            "Give a .py file or a module that Python can import, and run it by itself to see the whole error.",
+            "Give a .py file or a module that Python can import; import it yourself to see the whole error.",
         ) from None
 
 
@@ -84,7 +85,8 @@ def _import_path(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(file.parent)] if package else None
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     _imported.append(name)

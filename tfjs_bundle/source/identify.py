@@ -56,6 +56,7 @@ class SourceFile:
         keras_version: the Keras that wrote the file, where the file says so.
         custom_objects: a file beside the model that carries the custom classes of a model
             handed over in memory (see :mod:`tfjs_bundle.source.in_memory`).
+        trusted: the caller's own model from memory, so that code in it is run without asking.
     """
 
     path: Path
@@ -65,9 +66,10 @@ class SourceFile:
     name: str
     keras_version: str | None = None
     custom_objects: Path | None = None
+    trusted: bool = False
 
 
-def identify(path: str | os.PathLike[str]) -> SourceFile:
+def identify(path: str | os.PathLike[str] | SourceFile) -> SourceFile:
     """Say what the source at ``path`` is, and check it.
 
     Archives are checked whole: every entry's name and checksum, declared sizes, and that the
@@ -75,7 +77,7 @@ def identify(path: str | os.PathLike[str]) -> SourceFile:
 
     Args:
         path: a ``.keras`` or ``.h5`` / ``.hdf5`` file, a SavedModel directory, or a TF.js
-            ``model.json`` (or the directory that holds it).
+            ``model.json`` (or the directory that holds it). A :class:`SourceFile` is returned as it is.
 
     Returns:
         The :class:`SourceFile`.
@@ -84,6 +86,8 @@ def identify(path: str | os.PathLike[str]) -> SourceFile:
         SourceError: the source is missing, unreadable, empty, truncated, damaged, dangerous,
             without a model, or of a kind that is not read; the message says which and what to do.
     """
+    if isinstance(path, SourceFile):
+        return path
     path = Path(path)
     try:
         if path.is_dir():
@@ -223,7 +227,7 @@ def _check_is_keras(path: Path, names: list[str]) -> None:
     cure = _SAVE_AGAIN
     inside = {PurePosixPath(name).name: str(PurePosixPath(name).parent) for name in names}
     if "config.json" in inside and inside["config.json"] != ".":
-        cure = f"Its files lie in the folder {inside['config.json']!r}: zip them without it, or save the model again."
+        cure = f"Its files lie in the folder {inside['config.json']!r}: zip them without it, or save again."
     elif "saved_model.pb" in inside:
         cure = "It holds a SavedModel: unzip it and give the directory."
     elif "model.json" in inside:
@@ -288,7 +292,7 @@ def _inside(path: Path) -> str:
     if (path / "bundle.json").is_file():
         return f"It is a bundle already; its model is {path / 'model' / 'model.json'}."
     if (path / "config.json").is_file() and any((path / name).is_file() for name in _KERAS_WEIGHTS):
-        return "It looks like an unpacked .keras archive: load it with Keras and call `model.save('model.keras')`."
+        return "It looks like an unpacked .keras archive: zip its files, or save the model again."
     models = sorted(
         str(child)
         for child in path.iterdir()
@@ -390,7 +394,7 @@ def _short(error: BaseException) -> str:
 
 
 def _name(path: Path) -> str:
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.normpath(path.absolute()))  # not resolve(): the user knows a link by its own name
     name = path.name
     if name.isdigit() and path.parent.name:  # TensorFlow Serving's model/1
         name = path.parent.name

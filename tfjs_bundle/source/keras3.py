@@ -378,10 +378,7 @@ def _variables(model: keras.Model) -> tuple[keras.Variable, ...]:
     """Every variable that a call can read or write, each once, in a fixed order."""
     found = list(model.variables)
     for layer in _all_layers(model):  # the states of stateful RNNs are in no list of variables
-        try:
-            states = keras.tree.flatten(getattr(layer, "states", None))
-        except Exception:
-            continue
+        states = keras.tree.flatten(getattr(layer, "states", None))
         found.extend(state for state in states if isinstance(state, keras.Variable))
     return tuple({id(variable): variable for variable in found}.values())
 
@@ -450,23 +447,22 @@ def reason(error: BaseException) -> str:
     text = re.sub(r"\x1b\[\d*m", "", str(error)).strip() or type(error).__name__
     # "Exception encountered when calling X.call().\n\n<the error>\n\nArguments received by ..."
     calling = re.match(r"Exception encountered when calling ([\w.]+\(\))\.\s+(.+)", text, re.DOTALL)
-    # "<class 'X'> could not be deserialized properly. ...\n\nconfig={...}.\n\nException encountered: <the error>"
+    # "<class 'X'> could not be deserialized properly. ... config={...}. Exception encountered: <the error>"
     reading = re.match(r".*?class '?([\w.]+)'?.*Exception encountered: (.+)", text, re.DOTALL)
     if calling:
         text = f"{calling[1]}: {calling[2]}"
     elif reading:
         text = f"{reading[1].rpartition('.')[2]}: {reading[2]}"
-    text = re.split(r"\n|\s*(?:Full object config|config=\{|Please ensure you are using|See http)", text)[
-        0
-    ].strip()
-    return text[:300].rstrip(".") + "."
+    noise = r"\n|\s*(?:Full object config|config=\{|Please ensure you are using|See http)"
+    return re.split(noise, text)[0].strip()[:300].rstrip(".") + "."
 
 
 def explain(file: SourceFile, reader: str, error: Exception) -> SourceError:
     """Return the :class:`SourceError` for an exception that Keras raised while reading."""
     text = str(error)
     unknown = re.search(
-        r"(?:Could not locate|Unknown) (class|function|\w[\w ]*?):? ?'([^']+)'|Unknown (layer|\w+ function): ?'?(\w+)",
+        r"(?:Could not locate|Unknown) (class|function|\w[\w ]*?):? ?'([^']+)'"
+        r"|Unknown (layer|\w+ function): ?'?(\w+)",
         text,
     )
     if unknown:
@@ -496,7 +492,7 @@ def explain(file: SourceFile, reader: str, error: Exception) -> SourceError:
         example = re.search(r"<(\w+) name=([\w./-]+)", text)
         layer = f"the layer {example[2]!r} ({example[1]})" if example else "a layer"
         return SourceError(
-            f"{file.path} has weights that do not fit its layers: those of {layer} could not be loaded ({reader}).",
+            f"{file.path} has weights that do not fit: those of {layer} could not be loaded by {reader}.",
             "A custom layer may create its weights elsewhere than in `build`, or a subclassed model was "
             "never built: call the model once on real data and save it again.",
         )

@@ -155,6 +155,7 @@ def open_model(
         raise SourceError(f"{file.path} is a TF.js model; it is not read by Keras.", "")
     from tfjs_bundle.source import keras3, legacy
 
+    unsafe = unsafe or file.trusted
     keras3.reset()
     objects = custom.load_custom_objects(custom_objects, file.custom_objects)
     try:

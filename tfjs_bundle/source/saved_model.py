@@ -132,7 +132,7 @@ def _refuse_outside_ops(file: SourceFile, function: Any) -> None:
     found = sorted(ops & _OUTSIDE)
     if found:
         raise UnsupportedModelError(
-            f"{file.path} reaches outside the model ({', '.join(found)}): it reads or writes files, or calls Python.",
+            f"{file.path} reaches outside the model ({', '.join(found)}): it uses files or calls Python.",
             "Export the model without that part.",
         )
 
