@@ -1,1 +1,142 @@
-export {};
+/** The demo page: widgets for the inputs, the model, views for the outputs, and what ties them together. */
+
+import type { InputValue } from "../inputs.js";
+import type { Model, TensorInfo } from "../loader.js";
+import { byId, element } from "./dom.js";
+import { drawingPad } from "./drawing-pad.js";
+import { imageInput } from "./image-input.js";
+import { type InputWidget, type PageData, readPage } from "./page.js";
+import { hideProblem, showProblem } from "./problems.js";
+import { type ResultView, resultView } from "./results.js";
+import { type Badges, showBadges, showLoading } from "./status.js";
+import { tensorForm } from "./tensor-form.js";
+
+start();
+
+function start(): void {
+  byId("boot").hidden = true;
+  const problem = byId("problem");
+  const page = readPage();
+  const form = byId<HTMLFormElement>("demo");
+  const demo = new Demo(page, problem);
+  byId("inputs").replaceChildren(...demo.widgets.map(({ widget }) => widget.element));
+  byId("results").replaceChildren(...demo.views.map(({ view }) => view.element));
+  if (!demo.instant) {
+    byId("inputs").append(element("button", { type: "submit", class: "primary wide" }, "Predict"));
+  }
+  form.hidden = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    demo.predict();
+  });
+  document.addEventListener("paste", (event) => {
+    const picture = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    const taker = demo.widgets.find(({ widget }) => widget.paste)?.widget;
+    if (picture && taker) {
+      event.preventDefault();
+      taker.paste?.(picture);
+    }
+  });
+  void load(demo, problem);
+}
+
+async function load(demo: Demo, problem: HTMLElement): Promise<void> {
+  const loading = showLoading(byId("loading"));
+  try {
+    const { loadModel } = await import("../loader.js").catch((cause: unknown) => {
+      throw Object.assign(new Error(`network: loader.js could not be loaded (${String(cause)})`), {
+        code: "network",
+      });
+    });
+    const model = await loadModel({
+      serviceWorker: true,
+      onProgress: (progress) => loading.update(progress),
+    });
+    demo.use(model, showBadges(model));
+  } catch (error) {
+    showProblem(problem, error);
+  } finally {
+    loading.done();
+  }
+}
+
+class Demo {
+  readonly widgets: { name: string; widget: InputWidget }[];
+  readonly views: { name: string; view: ResultView }[];
+  /** Whether results follow every change, without a button. */
+  readonly instant: boolean;
+  #model: Model | null = null;
+  #badges: Badges | null = null;
+  #busy = false;
+  #again = false;
+
+  constructor(
+    page: PageData,
+    private readonly problem: HTMLElement,
+  ) {
+    const changed = () => {
+      if (this.instant) this.predict();
+    };
+    this.widgets = page.inputs.map((info) => ({ name: info.name, widget: widgetFor(info, page, changed) }));
+    const alone = page.outputs.length === 1;
+    this.views = page.outputs.map((info) => ({
+      name: info.name,
+      view: resultView(info, page.task, page.labels[info.name], alone),
+    }));
+    this.instant = this.widgets.every(({ widget }) => widget.instant);
+  }
+
+  use(model: Model, badges: Badges): void {
+    this.#model = model;
+    this.#badges = badges;
+    if (this.instant || this.#again) this.predict(); // from what was drawn or chosen while the model came
+  }
+
+  /** Predicts from what the widgets hold now; while one prediction runs, only the newest state waits. */
+  predict(): void {
+    if (!this.#model || this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    void this.#run(this.#model).finally(() => {
+      this.#busy = false;
+      if (this.#again) {
+        this.#again = false;
+        this.predict();
+      }
+    });
+  }
+
+  async #run(model: Model): Promise<void> {
+    this.#again = false;
+    try {
+      const inputs: Record<string, InputValue> = {};
+      for (const { name, widget } of this.widgets) {
+        const value = widget.value();
+        if (value === null) {
+          for (const { view } of this.views) view.reset();
+          return;
+        }
+        inputs[name] = value;
+      }
+      const began = performance.now();
+      const outputs = await model.predict(inputs);
+      this.#badges?.timed(performance.now() - began);
+      hideProblem(this.problem);
+      for (const { name, view } of this.views) view.show(outputs[name]!);
+    } catch (error) {
+      for (const { view } of this.views) view.reset();
+      showProblem(this.problem, error);
+    }
+  }
+}
+
+function widgetFor(info: TensorInfo, page: PageData, changed: () => void): InputWidget {
+  const schema = page.preprocessing[info.name];
+  if (schema?.kind === "image") {
+    const make = page.task === "drawing-classification" ? drawingPad : imageInput;
+    return make(info.name, schema, changed);
+  }
+  return tensorForm(info, page.labels[info.name]);
+}
