@@ -31,6 +31,8 @@ const COMMON = {
   platform: "browser",
   target: ["es2022", "chrome100", "firefox100", "safari16"],
   legalComments: "none",
+  // Members of the stubs below are never called.
+  logOverride: { "import-is-undefined": "silent" },
   metafile: true,
   write: false,
   outdir: "out",
@@ -50,6 +52,35 @@ const loaderIsExternal = {
 const slimTfjs = {
   name: "slim-tfjs",
   setup(build) {
+    // The index registers optimizers and loaders; engine.ts imports the side effects that it needs.
+    build.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({ path: join(TFJS, "tfjs-core/dist/base.js") }));
+    // Reading and saving models: our weights come from weights.ts.
+    const stub = (filter, contents) => build.onLoad({ filter }, () => ({ contents, loader: "js" }));
+    stub(/tfjs-core[\\/]dist[\\/]io[\\/]io\.js$/, "export {};");
+    stub(
+      /tfjs-core[\\/]dist[\\/]io[\\/](indexed_db|local_storage)\.js$/,
+      `export class BrowserIndexedDB {} export class BrowserIndexedDBManager {}
+       export class BrowserLocalStorage {} export class BrowserLocalStorageManager {}`,
+    );
+    stub(
+      /tfjs-core[\\/]dist[\\/]io[\\/]model_management\.js$/,
+      "export class ModelStoreManagerRegistry { static registerManager() {} }",
+    );
+    stub(/tfjs-core[\\/]dist[\\/]io[\\/]io_utils\.js$/, "export function decodeWeightsStream() {}");
+    stub(/tfjs-core[\\/]dist[\\/]platforms[\\/]platform_node\.js$/, "export {};");
+    // Of seedrandom's seven generators TF.js uses one.
+    build.onResolve({ filter: /^seedrandom$/ }, () => ({ path: "alea", namespace: "seedrandom" }));
+    build.onLoad({ filter: /.*/, namespace: "seedrandom" }, () => ({
+      contents: 'export { default as alea } from "seedrandom/lib/alea.js";',
+      resolveDir: ROOT,
+    }));
+    // A namespace as a default parameter keeps every op of TF.js alive; a plain import does not.
+    build.onLoad({ filter: /tfjs-converter[\\/]dist[\\/]operations[\\/]executors[\\/]\w+_executor\.js$/ }, ({ path }) => {
+      const text = read(path);
+      if (!text.includes("tfOps")) return undefined;
+      const named = replaceOnce(text, /import \* as tfOps from/, "import * as ops from");
+      return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
+    });
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
       contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
@@ -64,6 +95,7 @@ const slimTfjs = {
 
 const out = readArguments();
 const files = new Map();
+const compressed = new Map();
 const entries = [];
 
 await buildEngine();
@@ -302,19 +334,27 @@ function write() {
 }
 
 function printSizes() {
+  // Binaries that a visit does not download when it runs on SIMD without threads.
+  const otherWasm = /^wasm-(plain|thread)/;
   const size = (chosen) => chosen.reduce((sum, path) => sum + brotli(files.get(path)), 0);
   const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
   const shared = entries.filter(({ role, part }) => ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-"));
   console.log(`loader.js ${kilobytes(size(["loader.js"]))}, sw.js ${kilobytes(size(["sw.js"]))} (brotli)`);
   for (const backend of BACKENDS) {
-    const own = entries.filter(({ backends, part }) => backends.includes(backend) && !/^wasm-(plain|thread)/.test(part));
+    const own = entries.filter(({ backends, part }) => backends.includes(backend) && !otherWasm.test(part));
     const paths = ["loader.js", ...[...shared, ...own].map(({ path }) => path)];
     console.log(`${backend.padEnd(7)} ${kilobytes(size(paths))} in ${paths.length} files`);
   }
 }
 
-function brotli(contents) {
-  return brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;
+/** Size as a host would send it; .wasm at a lower level, which is much faster and hardly larger. */
+function brotli(contents, quality = contents.subarray(0, 4).toString() === "\0asm" ? 9 : 11) {
+  let size = compressed.get(contents);
+  if (size === undefined) {
+    size = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: quality } }).length;
+    compressed.set(contents, size);
+  }
+  return size;
 }
 
 function checkToken(path) {
