@@ -1,7 +1,7 @@
 """Turn a Keras model into a static web bundle that predicts, offline, what Keras predicts.
 
-    import tfjs_bundle
-    tfjs_bundle.build(model, "dist")
+import tfjs_bundle
+tfjs_bundle.build(model, "dist")
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 # The packages of these names first: importing them later would put them where the functions are.
 import tfjs_bundle.serve
-import tfjs_bundle.verify
+import tfjs_bundle.verify  # noqa: F401
 from tfjs_bundle.bundle import Bundle, load_bundle
 from tfjs_bundle.errors import BundleError
 
@@ -36,8 +36,8 @@ def build(
     """Build a bundle.
 
     Args:
-        model_or_path: a ``keras.Model``, or the path of a ``.keras`` or ``.h5`` file, a SavedModel directory or
-            a TF.js ``model.json``.
+        model_or_path: a ``keras.Model``, or the path of a ``.keras`` or ``.h5`` file, a SavedModel
+            directory or a TF.js ``model.json``.
         output: the directory to write; a bundle that stands there is replaced when all went well.
         verify: compare with Keras in Chromium; ``None`` does so only where there is a browser.
         config: a ``tfjs-bundle.toml``; unlike the command line, nothing is read unless it is named.
@@ -57,6 +57,7 @@ def build(
     from tfjs_bundle import pipeline
     from tfjs_bundle.convert.child import Child
     from tfjs_bundle.progress import Progress
+    from tfjs_bundle.source.identify import identify
 
     merged = configuration.options(
         {**options, "verify": verify}, Path(config) if config else None, use_directory=False
@@ -64,12 +65,12 @@ def build(
     progress = Progress(on_event)
     with tempfile.TemporaryDirectory(prefix="tfjs-bundle-model-") as temporary, Child(progress) as child:
         if isinstance(model_or_path, (str, os.PathLike)):
-            path = Path(model_or_path)
+            file = identify(model_or_path)
         else:
             from tfjs_bundle.source.in_memory import save_for_child
 
-            path = save_for_child(model_or_path, Path(temporary))
-        return pipeline.build(path, Path(output), merged, progress, child).bundle
+            file = save_for_child(model_or_path, temporary)
+        return pipeline.build(file, Path(output), merged, progress, child).bundle
 
 
 def verify(
@@ -98,13 +99,22 @@ def verify(
     return pipeline.verify(str(bundle), Path(against) if against else None, merged, Progress(on_event))
 
 
-def serve(bundle: str | os.PathLike[str], *, host: str = "127.0.0.1", port: int = 8000, open: bool = False) -> None:
+def serve(
+    bundle: str | os.PathLike[str], *, host: str = "127.0.0.1", port: int = 8000, open: bool = False
+) -> None:
     """Serve a bundle's directory until interrupted.
 
     Raises:
         SourceError: it is not a bundle.
     """
-    from tfjs_bundle.serve.server import serve_forever
+    import webbrowser
 
-    load_bundle(bundle)
-    serve_forever(bundle, host=host, port=port, open_browser=open)
+    from tfjs_bundle.serve.server import Server, serve_forever
+
+    load_bundle(Path(bundle))
+
+    def announce(server: Server) -> None:
+        if open:
+            webbrowser.open(server.url)
+
+    serve_forever(Path(bundle), host=host, port=port, announce=announce)

@@ -147,7 +147,9 @@ def load_bundle(directory: str | Path) -> Bundle:
             f"{path} is damaged: {type(error).__name__}: {error}.", "Build the bundle again."
         ) from None
     if bundle.digest != raw["digest"]:
-        raise SourceError(f"{path} is damaged: its digest is not that of its files.", "Build the bundle again.")
+        raise SourceError(
+            f"{path} is damaged: its digest is not that of its files.", "Build the bundle again."
+        )
     return bundle
 
 

@@ -18,7 +18,7 @@ from tfjs_bundle.config import CONVERTERS
 from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
-    from tfjs_bundle.progress import Progress
+    pass
 
 _PATH = click.Path(path_type=Path)
 
@@ -53,16 +53,25 @@ def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 _reading = _options(
     click.option("--signature", metavar="KEY", help="Which signature of a SavedModel to build."),
     click.option(
-        "--custom-objects", metavar="MODULE", help="A module or .py file that registers the model's custom layers."
+        "--custom-objects",
+        metavar="MODULE",
+        help="A module or .py file that registers the model's custom layers.",
     ),
-    click.option("--unsafe", is_flag=True, default=None, help="Let the model file run Python code (Lambda layers)."),
     click.option(
-        "--allow-random", is_flag=True, default=None, help="Accept random numbers at inference; parity is skipped."
+        "--unsafe", is_flag=True, default=None, help="Let the model file run Python code (Lambda layers)."
+    ),
+    click.option(
+        "--allow-random",
+        is_flag=True,
+        default=None,
+        help="Accept random numbers at inference; parity is skipped.",
     ),
     click.option("--converter", type=click.Choice(CONVERTERS), help="How to convert (default: native)."),
 )
 _verifying = _options(
-    click.option("--data", type=_PATH, metavar="FILE.npz", help="Inputs to verify with; keys are input names."),
+    click.option(
+        "--data", type=_PATH, metavar="FILE.npz", help="Inputs to verify with; keys are input names."
+    ),
     click.option(
         "--backend",
         "backends",
@@ -75,15 +84,21 @@ _page = _options(
     click.option("--config", type=_PATH, help="Read options from this file (default: ./tfjs-bundle.toml)."),
     click.option("--name", help="The name shown on the page (default: the file's)."),
     click.option("--labels", type=_PATH, help="A text file with one class label per line."),
-    click.option("--task", help="What the page is for, for instance image-classification (default: a guess)."),
+    click.option(
+        "--task", help="What the page is for, for instance image-classification (default: a guess)."
+    ),
     click.option("--shard-size", metavar="BYTES", help="The largest shard, for instance 4M (the default)."),
     click.option("--template", type=_PATH, metavar="DIR", help="Templates that replace ours by name."),
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else.")
+_as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else."
+)
 _verify = click.option(
     "--verify/--no-verify", default=None, help="Compare with Keras in Chromium (default: if there is one)."
 )
-_port = click.option("--port", default=8000, show_default=True, help="The next free one is taken if it is busy.")
+_port = click.option(
+    "--port", default=8000, show_default=True, help="The next free one is taken if it is busy."
+)
 _open = click.option("--open", "open_browser", is_flag=True, help="Open the page in your browser.")
 
 
@@ -92,7 +107,7 @@ _open = click.option("--open", "open_browser", is_flag=True, help="Open the page
 def cli() -> None:
     """Take a trained Keras model into the browser: a static site that predicts offline what Keras predicts.
 
-    SOURCE is a .keras file, an .h5 or .hdf5 file, a SavedModel directory, or a TensorFlow.js graph model.json.
+    SOURCE is a .keras file, an .h5 or .hdf5 file, a SavedModel directory, or a TF.js graph model.json.
 
     \b
     Exit codes: 0 done; 2 usage; 3 the source cannot be read; 4 the model has something that cannot
@@ -102,7 +117,9 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("source", type=_PATH)
-@click.option("-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory.")
+@click.option(
+    "-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory."
+)
 @_page
 @_reading
 @_verify
@@ -122,9 +139,7 @@ def build(source: Path, output: Path, config: Path | None, as_json: bool, **give
 @_reading
 @_verify
 @_verifying
-def serve(
-    source: Path, host: str, port: int, open_browser: bool, config: Path | None, **given: Any
-) -> None:
+def serve(source: Path, host: str, port: int, open_browser: bool, config: Path | None, **given: Any) -> None:
     """Serve a bundle's directory, or build SOURCE and serve the result."""
     import tempfile
 
@@ -139,7 +154,9 @@ def serve(
 
 @cli.command()
 @click.argument("bundle", metavar="DIR|URL")
-@click.option("--against", type=_PATH, metavar="SOURCE", help="Compare with this source, not with the golden cases.")
+@click.option(
+    "--against", type=_PATH, metavar="SOURCE", help="Compare with this source, not with the golden cases."
+)
 @_reading
 @_verifying
 @_as_json
@@ -176,7 +193,9 @@ def inspect(source: Path, as_json: bool, **given: Any) -> None:
 
 
 @cli.command()
-@click.option("-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory.")
+@click.option(
+    "-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory."
+)
 @click.option("--serve/--no-serve", "serving", default=True, help="Serve the page afterwards (default: yes).")
 @_verify
 @_port
@@ -186,7 +205,9 @@ def demo(output: Path, serving: bool, verify: bool | None, port: int, open_brows
     from tfjs_bundle.site.demo import demo_directory
 
     directory = demo_directory()
-    _build(directory / "digits.keras", output, directory / "tfjs-bundle.toml", {"verify": verify}, as_json=False)
+    _build(
+        directory / "digits.keras", output, directory / "tfjs-bundle.toml", {"verify": verify}, as_json=False
+    )
     if serving:
         _serve(output, "127.0.0.1", port, open_browser)
 

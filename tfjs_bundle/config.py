@@ -107,7 +107,9 @@ def read_labels(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The labels {path} cannot be read: {error}.", "Give a UTF-8 file, one label a line.") from None
+        raise UsageError(
+            f"The labels {path} cannot be read: {error}.", "Give a UTF-8 file, one label a line."
+        ) from None
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -119,9 +121,9 @@ def _read(config: Path | None, directory: Path) -> tuple[dict[str, Any], Path]:
     """Return the options of the configuration file and the directory that its paths are relative to."""
     if config is not None:
         table = _toml(config)
-        return _normalized(table.get("tool", {}).get("tfjs-bundle", {}) if config.name == "pyproject.toml" else table), (
-            config.parent
-        )
+        return _normalized(
+            table.get("tool", {}).get("tfjs-bundle", {}) if config.name == "pyproject.toml" else table
+        ), (config.parent)
     own, project = directory / "tfjs-bundle.toml", directory / "pyproject.toml"
     if own.is_file():
         return _normalized(_toml(own)), directory
@@ -134,7 +136,9 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a TOML file with --config.") from None
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", "Name a TOML file with --config."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.", "Correct it.") from None
 

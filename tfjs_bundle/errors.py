@@ -23,7 +23,9 @@ class BundleError(Exception):
         self.cure = cure
         super().__init__(f"{what}\n{cure}" if cure else what)
 
-    def __reduce__(self):  # the two parts survive the pipe from the child process
+    def __reduce__(
+        self,
+    ) -> tuple[type[BundleError], tuple[str, str]]:  # the two parts survive the pipe from the child process
         return type(self), (self.what, self.cure)
 
 

@@ -15,7 +15,7 @@ from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.kernels import BackendSupport
 from tfjs_bundle.presentation import Presentation
 from tfjs_bundle.site.render import ModelFile, Site, SiteSpec
-from tfjs_bundle.source import SourceFile
+from tfjs_bundle.source.identify import SourceFile
 
 GENERATED_BY = f"tfjs-bundle {version('tfjs-bundle')}"
 

@@ -6,19 +6,22 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfjs_bundle import convert, pack, verify
+from tfjs_bundle import convert, pack
 from tfjs_bundle.bundle import Bundle
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.graph import kernels, passes
+from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.ranges import input_ranges
-from tfjs_bundle.presentation import present
+from tfjs_bundle.presentation import Presentation, present
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
 from tfjs_bundle.site.render import render
-from tfjs_bundle.source import identify
+from tfjs_bundle.source.identify import SourceFile, identify
+from tfjs_bundle.verify import run as run_parity
+from tfjs_bundle.verify import verify_build, verify_golden
 from tfjs_bundle.verify.cases import golden_json
-from tfjs_bundle.verify.plan import plan
+from tfjs_bundle.verify.plan import Plan, plan
 from tfjs_bundle.verify.report import ParityReport
 
 
@@ -41,8 +44,10 @@ class BuildResult:
     warnings: tuple[str, ...]
 
 
-def build(path: Path, output: Path, options: BuildOptions, progress: Progress, child: Child) -> BuildResult:
-    """Build the model at ``path`` into ``output``, verified before it is published.
+def build(
+    source: Path | SourceFile, output: Path, options: BuildOptions, progress: Progress, child: Child
+) -> BuildResult:
+    """Build ``source`` into ``output``, verified before it is published.
 
     Args:
         child: the TensorFlow process; it may have served other builds.
@@ -54,7 +59,7 @@ def build(path: Path, output: Path, options: BuildOptions, progress: Progress, c
     with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary:
         workspace = Path(temporary)
         with progress.stage("read", "Reading the source"):
-            file = identify(path)
+            file = source if isinstance(source, SourceFile) else identify(source)
         with progress.stage("convert", "Converting"):
             converted = convert.convert(file, options, child, workspace)
         with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
@@ -62,8 +67,7 @@ def build(path: Path, output: Path, options: BuildOptions, progress: Progress, c
             backends = kernels.support(graph)
         with progress.stage("reference", "Predicting the reference"):
             presentation = present(file.name, graph.signature, options, progress)
-            ranges = {**presentation.ranges(), **input_ranges(graph)}
-            cases = plan(graph.signature, ranges, options.data, comparable=not converted.random)
+            cases = _cases(converted, graph, presentation, options)
             golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
             parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
             child.release()
@@ -76,8 +80,45 @@ def build(path: Path, output: Path, options: BuildOptions, progress: Progress, c
             sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
             with progress.stage("verify", "Verifying in Chromium"):
-                report = verify.verify_build(staging, cases.parity, parity, backends, options, progress)
+                report = verify_build(staging, cases.parity, parity, backends, options, progress)
             stage.write_parity(staging, report.dumps())
             stage.publish(staging, output)
     bundle = replace(site.bundle, directory=output)
     return BuildResult(bundle, sizes, report, dict(progress.seconds), tuple(progress.warnings))
+
+
+def verify(location: str, against: Path | None, options: BuildOptions, progress: Progress) -> ParityReport:
+    """Verify the finished bundle at ``location``, a directory or an address.
+
+    Args:
+        against: the source to compare with; without it the golden cases in the bundle are run.
+
+    Raises:
+        ParityError: the numbers are not equal.
+        BundleError: the bundle, the source or the browser is at fault.
+    """
+    if against is None:
+        report = verify_golden(location, backends=options.backends, progress=progress)
+    else:
+        with (
+            tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary,
+            Child(progress) as child,
+            progress.stage("reference", "Predicting the reference"),
+        ):
+            converted = convert.convert(identify(against), options, child, Path(temporary))
+            graph = passes.lower(converted.graph)
+            presentation = present(location, graph.signature, options, progress)
+            cases = _cases(converted, graph, presentation, options).parity
+            references = [convert.predict(converted, case.inputs, child) for case in cases]
+        with progress.stage("verify", "Verifying in Chromium"):
+            report = run_parity(location, cases, references, backends=options.backends, progress=progress)
+    report.raise_if_failed()
+    return report
+
+
+def _cases(
+    converted: convert.Converted, graph: GraphModel, presentation: Presentation, options: BuildOptions
+) -> Plan:
+    """Choose what is predicted, from values that the model takes."""
+    ranges = {**presentation.ranges(), **input_ranges(graph)}
+    return plan(graph.signature, ranges, options.data, comparable=not converted.random)

@@ -61,7 +61,9 @@ def _infos(specs: tuple[TensorSpec, ...]) -> tuple[TensorInfo, ...]:
 
 
 def _labels(
-    given: Mapping[str, list[str]] | list[str], inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...]
+    given: Mapping[str, list[str]] | list[str],
+    inputs: tuple[TensorInfo, ...],
+    outputs: tuple[TensorInfo, ...],
 ) -> dict[str, list[str]]:
     if not given:
         return {}
@@ -77,13 +79,17 @@ def _labels(
     result = {}
     for name, labels in given.items():
         if name not in shapes:
-            raise UsageError(f"There are labels for {name!r}, which the model does not have.", f"It has {', '.join(shapes)}.")
+            raise UsageError(
+                f"There are labels for {name!r}, which the model does not have.",
+                f"It has {', '.join(shapes)}.",
+            )
         shape = shapes[name]
         classes = shape[-1] if shape else None
         # one number is the probability of the second of two classes
         if classes is not None and len(labels) != classes and not (classes == 1 and len(labels) == 2):
             raise UsageError(
-                f"There are {len(labels)} labels for {name!r}, which has {classes} values.", "Give one label per value."
+                f"There are {len(labels)} labels for {name!r}, which has {classes} values.",
+                "Give one label per value.",
             )
         result[name] = [str(label) for label in labels]
     return result

@@ -42,7 +42,9 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
                 f"visit   {_bytes(sizes.first_visit)} to the first prediction on wasm, "
                 f"{_bytes(sizes.first_visit_compressed)} with gzip\n"
                 f"time    {sum(result.seconds.values()):.1f} s: "
-                + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1)
+                + ", ".join(
+                    f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1
+                )
             ),
             (0, 0, 0, 2),
         ),
@@ -58,7 +60,10 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
     lines += [Text.from_markup(f"  [yellow]Warning:[/] {escape(text)}") for text in result.warnings]
     if hint:
         lines.append(
-            Text(f"\nTry it: tfjs-bundle serve {bundle.directory}   Ship it: copy the directory to any static host.")
+            Text(
+                f"\nTry it:  tfjs-bundle serve {bundle.directory}\n"
+                "Ship it: copy the directory to any static host."
+            )
         )
     return Group(*lines)
 

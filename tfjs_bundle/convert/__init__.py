@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,17 +18,36 @@ from tfjs_bundle.graph.kernels import layer_of
 if TYPE_CHECKING:
     from tfjs_bundle.config import BuildOptions
     from tfjs_bundle.convert.info import ModelInfo
-    from tfjs_bundle.source import SourceFile
+    from tfjs_bundle.source.identify import SourceFile
 
 CONVERTERS = {"native": native.convert, "tensorflowjs": tensorflowjs.convert}
 
 #: Ops that draw random numbers.
 _RANDOM_OPS = frozenset(
-    """RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal RandomGamma RandomShuffle Multinomial
-    ParameterizedTruncatedNormal StatelessRandomUniform StatelessRandomUniformInt StatelessRandomUniformV2
-    StatelessRandomUniformIntV2 StatelessRandomUniformFullInt StatelessRandomUniformFullIntV2
-    StatelessRandomNormal StatelessRandomNormalV2 StatelessTruncatedNormal StatelessTruncatedNormalV2
-    StatelessRandomGammaV2 StatelessRandomGammaV3 StatelessMultinomial StatelessShuffle""".split()
+    [
+        "RandomUniform",
+        "RandomUniformInt",
+        "RandomStandardNormal",
+        "TruncatedNormal",
+        "RandomGamma",
+        "RandomShuffle",
+        "Multinomial",
+        "ParameterizedTruncatedNormal",
+        "StatelessRandomUniform",
+        "StatelessRandomUniformInt",
+        "StatelessRandomUniformV2",
+        "StatelessRandomUniformIntV2",
+        "StatelessRandomUniformFullInt",
+        "StatelessRandomUniformFullIntV2",
+        "StatelessRandomNormal",
+        "StatelessRandomNormalV2",
+        "StatelessTruncatedNormal",
+        "StatelessTruncatedNormalV2",
+        "StatelessRandomGammaV2",
+        "StatelessRandomGammaV3",
+        "StatelessMultinomial",
+        "StatelessShuffle",
+    ]
 )
 
 
@@ -101,7 +120,7 @@ def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
     if random and not allowed:
         raise UnsupportedModelError(
             f"The model draws random numbers at inference: {random[0]} in {layer_of(graph, random[0])}.",
-            "Its predictions cannot be compared with Keras. Remove the sampling, or accept it with --allow-random.",
+            "Its predictions cannot be compared with Keras. Remove the sampling, or give --allow-random.",
         )
     return bool(random)
 
@@ -109,10 +128,12 @@ def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
 def _refuse_nan(graph: GraphModel) -> None:
     for name, value in graph.weights().items():
         if value.dtype.kind == "f" and np.isnan(value).any():
-            raise SourceError(f"The weight {name!r} contains NaN.", "Every prediction would be NaN: train again.")
+            raise SourceError(
+                f"The weight {name!r} contains NaN.", "Every prediction would be NaN: train again."
+            )
 
 
-def _numpy_dtype(name: str) -> type | str:
+def _numpy_dtype(name: str) -> Any:
     return {"string": object, "bfloat16": "float32"}.get(name, name)
 
 

@@ -54,7 +54,7 @@ def receive(stream: IO[bytes]) -> Any:
     data = stream.read(length)
     if len(data) < length:
         raise EOFError
-    return pickle.loads(data)
+    return pickle.loads(data)  # noqa: S301  from our own child, never from a file
 
 
 class Child:
@@ -92,7 +92,8 @@ class Child:
             RuntimeError: a bug of ours; the message carries the child's traceback.
         """
         process = self._start()
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         try:
             send(process.stdin, (name, arguments))
             while True:
@@ -139,7 +140,7 @@ class Child:
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process:
             return self._process
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tfjs_bundle.convert.worker"],
@@ -152,7 +153,8 @@ class Child:
 
     def _died(self) -> BundleError:
         process, log = self._process, self._log
-        assert process and log
+        assert process
+        assert log
         code = process.wait()
         log.seek(0, os.SEEK_END)
         log.seek(max(0, log.tell() - 2000))

@@ -10,6 +10,8 @@ Keras's (tf_keras models, SavedModels) are frozen by TensorFlow itself.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,19 +133,19 @@ def _trace(model: SourceModel) -> _Trace:
     return _Trace(function.graph.as_graph_def(), arguments[:count], list(function.outputs), weights)
 
 
-class _inlined_functions:
+@contextmanager
+def _inlined_functions() -> Iterator[None]:
     """Trace the functions inside a model in line.
 
     Keras hides grouped convolutions in ``tf.function(jit_compile=True)``, which no
     optimizer inlines; a function that "runs eagerly" while another is being traced simply runs.
     """
-
-    def __enter__(self) -> None:
-        self._before = tf.config.functions_run_eagerly()
-        tf.config.run_functions_eagerly(True)
-
-    def __exit__(self, *_: object) -> None:
-        tf.config.run_functions_eagerly(self._before)
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _optimize(trace: _Trace) -> Any:
@@ -175,10 +177,12 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
     present = {node.name for node in nodes}
     for name, spec in zip(input_nodes, model.inputs, strict=True):
         if name not in present:  # an input that no output depends on is pruned; it stays in the signature
-            shape = {"unknownRank": True} if spec.shape is None else {
-                "dim": [{"size": str(-1 if size is None else size)} for size in spec.shape]
-            }
-            attrs = {"dtype": {"type": _dtype_name(spec.dtype)}, "shape": {"shape": shape}}
+            shape = (
+                {"unknownRank": True}
+                if spec.shape is None
+                else {"dim": [{"size": str(-1 if size is None else size)} for size in spec.shape]}
+            )
+            attrs: dict[str, Any] = {"dtype": {"type": _dtype_name(spec.dtype)}, "shape": {"shape": shape}}
             nodes.insert(0, Node(name, "Placeholder", attrs=attrs))
     return GraphModel(
         nodes=nodes,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfjs_bundle.convert.child import Child
-from tfjs_bundle.convert.trace_store import load_trace
 from tfjs_bundle.convert.info import ModelInfo
+from tfjs_bundle.convert.trace_store import load_trace
 from tfjs_bundle.graph.ir import GraphModel
 
 

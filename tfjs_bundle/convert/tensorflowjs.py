@@ -32,8 +32,8 @@ _INSTALL = (
 def convert(child: Child, info: ModelInfo, workspace: Path) -> GraphModel:
     """Convert the model that ``child`` holds with tensorflowjs.
 
-    The child writes it as a SavedModel without variables; names and order of inputs and outputs are ours, since
-    tensorflowjs loses or swaps the names of tensors of one dtype and shape.
+    The child writes it as a SavedModel without variables; names and order of inputs and outputs
+    are ours, since tensorflowjs loses or swaps the names of tensors of one dtype and shape.
 
     Raises:
         UsageError: tensorflowjs is not installed.
@@ -76,12 +76,16 @@ def _signature(graph: GraphModel, info: ModelInfo) -> Signature:
         return found or stock[name].tensor
 
     inputs = tuple(
-        TensorSpec(spec.name, spec.shape, tfjs_dtype(spec.dtype), spec.dtype, f"{tensor(i)}:0".replace(":0:0", ":0"))
+        TensorSpec(
+            spec.name, spec.shape, tfjs_dtype(spec.dtype), spec.dtype, f"{tensor(i)}:0".replace(":0:0", ":0")
+        )
         for i, spec in enumerate(info.inputs)
     )
     outputs = {spec.tensor: spec for spec in graph.signature.outputs}
     # the trace's results are Identity, Identity_1, ... in the order of their sorted names
-    ordered = sorted(outputs, key=lambda name: int("0" + name.split(":")[0].removeprefix("Identity").lstrip("_")))
+    ordered = sorted(
+        outputs, key=lambda name: int("0" + name.split(":")[0].removeprefix("Identity").lstrip("_"))
+    )
     named = tuple(
         replace(outputs[name], name=public) for name, public in zip(ordered, info.output_names, strict=True)
     )

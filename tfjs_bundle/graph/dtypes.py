@@ -46,7 +46,13 @@ _PROTO = {
     "DT_COMPLEX64": "complex64",
     "DT_COMPLEX128": "complex128",
 }
-_NAMES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL", "string": "DT_STRING", "complex64": "DT_COMPLEX64"}
+_NAMES = {
+    "float32": "DT_FLOAT",
+    "int32": "DT_INT32",
+    "bool": "DT_BOOL",
+    "string": "DT_STRING",
+    "complex64": "DT_COMPLEX64",
+}
 
 
 def tfjs_dtype(name: str) -> str:

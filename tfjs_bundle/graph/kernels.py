@@ -21,21 +21,70 @@ RUNTIME = Path(__file__).parents[1] / "_runtime"
 
 #: Ops that the executor handles itself, on any backend.
 _NO_KERNEL = frozenset(
-    """Placeholder PlaceholderWithDefault Const Identity IdentityN NoOp Snapshot StopGradient Shape ShapeN Size
-    Rank Print Assert FakeQuantWithMinMaxVars EnsureShape BroadcastArgs ListDiff
-    If StatelessIf While StatelessWhile LoopCond Switch Merge Enter Exit NextIteration
-    PartitionedCall StatefulPartitionedCall
-    TensorArrayV3 TensorArrayReadV3 TensorArrayWriteV3 TensorArraySizeV3 TensorArrayCloseV3
-    TensorListReserve TensorListSetItem TensorListGetItem TensorListLength TensorListResize
-    TensorListPushBack TensorListPopBack EmptyTensorList
-    HashTable HashTableV2 LookupTableImport LookupTableImportV2 LookupTableFind LookupTableFindV2
-    LookupTableSize LookupTableSizeV2 InitializeTable InitializeTableV2""".split()
+    [
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "Const",
+        "Identity",
+        "IdentityN",
+        "NoOp",
+        "Snapshot",
+        "StopGradient",
+        "Shape",
+        "ShapeN",
+        "Size",
+        "Rank",
+        "Print",
+        "Assert",
+        "FakeQuantWithMinMaxVars",
+        "EnsureShape",
+        "ListDiff",
+        "Where",
+        "If",
+        "StatelessIf",
+        "While",
+        "StatelessWhile",
+        "LoopCond",
+        "Switch",
+        "Merge",
+        "Enter",
+        "Exit",
+        "NextIteration",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "TensorArrayV3",
+        "TensorArrayReadV3",
+        "TensorArrayWriteV3",
+        "TensorArraySizeV3",
+        "TensorArrayCloseV3",
+        "TensorListReserve",
+        "TensorListSetItem",
+        "TensorListGetItem",
+        "TensorListLength",
+        "TensorListResize",
+        "TensorListPushBack",
+        "TensorListPopBack",
+        "EmptyTensorList",
+        "HashTable",
+        "HashTableV2",
+        "LookupTableImport",
+        "LookupTableImportV2",
+        "LookupTableFind",
+        "LookupTableFindV2",
+        "LookupTableSize",
+        "LookupTableSizeV2",
+        "InitializeTable",
+        "InitializeTableV2",
+    ]
 )
 
 #: Where an op's kernels are not one kernel of its own name. From TF.js 4.22's executors.
 _KERNELS: Mapping[str, tuple[str, ...]] = {
     "AddV2": ("Add",),
     "BiasAdd": ("Add",),
+    "Mul": ("Multiply",),
+    "LogSoftmax": ("Max", "Sub", "Exp", "Sum", "Log"),
+    "MatrixBandPart": ("Range", "Sub", "Less", "LogicalAnd", "Select", "Pack", "Unpack"),
     "Div": ("RealDiv",),
     "DivNoNan": ("RealDiv", "Equal", "Select"),
     "FloorMod": ("Mod",),
@@ -129,7 +178,9 @@ def support(graph: GraphModel) -> dict[str, BackendSupport]:
         missing = sorted(op for op in ops if not set(_kernels(op)) <= backends[backend])
         result[backend] = BackendSupport(not missing, tuple(missing))
     if not any(entry.supported for entry in result.values()):
-        raise _refusal(graph, sorted({op for entry in result.values() for op in entry.missing_ops}), "no backend has")
+        raise _refusal(
+            graph, sorted({op for entry in result.values() for op in entry.missing_ops}), "no backend has"
+        )
     return result
 
 
@@ -139,7 +190,9 @@ def layer_of(graph: GraphModel, op: str) -> str:
         for node in nodes:
             if node.op == op:
                 place = graph.layers.get(node.name)
-                return f"layer {place!r}" if place else f"node {'/'.join(filter(None, (function, node.name)))!r}"
+                return (
+                    f"layer {place!r}" if place else f"node {'/'.join(filter(None, (function, node.name)))!r}"
+                )
     raise KeyError(op)
 
 

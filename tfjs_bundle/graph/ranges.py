@@ -5,7 +5,9 @@ from __future__ import annotations
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
 
 #: Ops that hand their first input on, its values unchanged.
-_HAND_ON = frozenset(("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "ConcatV2", "Pack"))
+_HAND_ON = frozenset(
+    ("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "ConcatV2", "Pack")
+)
 
 
 def input_ranges(graph: GraphModel) -> dict[str, tuple[float, float]]:

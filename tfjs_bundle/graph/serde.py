@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tfjs_bundle.errors import SourceError
-from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor, tfjs_to_proto
 from tfjs_bundle.graph.dtypes import proto_to_numpy as source_dtype
+from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor, tfjs_to_proto
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec, node_name
 
 #: Bytes; what TF.js's own converter writes, and small enough to be retried.
@@ -47,7 +47,7 @@ class Shard:
         """Write the shard to ``path`` without joining it in memory."""
         with path.open("wb") as stream:
             for chunk in self.chunks:
-                stream.write(chunk)
+                stream.write(chunk.data)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,10 @@ def _groups(
     for name, value in weights:
         spec, data = _encode(name, value)
         if data.size > shard_size:
-            yield [spec], [_shard((data[start : start + shard_size],)) for start in range(0, data.size, shard_size)]
+            yield (
+                [spec],
+                [_shard((data[start : start + shard_size],)) for start in range(0, data.size, shard_size)],
+            )
             continue
         if size + data.size > shard_size and specs:
             yield specs, [_shard(tuple(chunks))]
@@ -151,7 +154,7 @@ def _reorder(
 def _shard(chunks: tuple[np.ndarray, ...]) -> Shard:
     digest = hashlib.sha256()
     for chunk in chunks:
-        digest.update(chunk)
+        digest.update(chunk.data)
     sha256 = digest.hexdigest()
     return Shard(f"{sha256[:HASH_DIGITS]}.bin", sha256, sum(chunk.size for chunk in chunks), chunks)
 
@@ -248,7 +251,8 @@ def _read_shard(path: Path, name: str) -> bytes:
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts or "\\" in name:
         raise SourceError(
-            f"{path} names a shard outside of its directory: {name!r}.", "Do not use this model: it may be hostile."
+            f"{path} names a shard outside of its directory: {name!r}.",
+            "Do not use this model: it may be hostile.",
         )
     try:
         return (path.parent / relative).read_bytes()
@@ -279,9 +283,7 @@ def _decode(data: bytes, offset: int, spec: dict[str, Any], path: Path) -> tuple
     return value.astype(spec["dtype"], copy=False).reshape(shape), size
 
 
-def _decode_strings(
-    data: bytes, offset: int, shape: tuple[int, ...], count: int
-) -> tuple[np.ndarray, int]:
+def _decode_strings(data: bytes, offset: int, shape: tuple[int, ...], count: int) -> tuple[np.ndarray, int]:
     start, items = offset, []
     for _ in range(count):
         length = int.from_bytes(data[offset : offset + 4], "little")

@@ -32,7 +32,9 @@ def staged(site: Site, output: Path) -> Iterator[Path]:
     try:
         with _refusals(output):
             output.parent.mkdir(parents=True, exist_ok=True)
-            directory = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".building", dir=output.parent))
+            directory = Path(
+                tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".building", dir=output.parent)
+            )
             directory.chmod(0o755)
             for path, content in site.files.items():
                 _write(directory / path, content)
@@ -66,14 +68,15 @@ def check_output(output: Path) -> None:
     """Refuse an output that would overwrite what is not ours, before any work is done.
 
     Raises:
-        OutputError: it is a file, or a directory with contents that are not a bundle; or it cannot be written.
+        OutputError: it is a file, a directory whose contents are not a bundle, or cannot be written.
     """
     output = output.resolve()
     if output.is_dir():
         ours = (output / MANIFEST).exists() or not any(output.iterdir())
         if not ours:
             raise OutputError(
-                f"{output} exists and is not a bundle.", "Name another directory with -o, or empty this one first."
+                f"{output} exists and is not a bundle.",
+                "Name another directory with -o, or empty this one first.",
             )
     elif output.exists():
         raise OutputError(f"{output} is a file.", "Name a directory with -o.")

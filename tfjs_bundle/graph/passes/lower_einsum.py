@@ -99,7 +99,11 @@ def _matrix(
     if wanted != labels:
         order = np.array([labels.index(label) for label in wanted], np.int32)
         tensor = emit.op(
-            "Transpose", f"transpose_{hint}", [tensor, emit.const(order, f"order_{hint}")], T=dtype, Tperm="DT_INT32"
+            "Transpose",
+            f"transpose_{hint}",
+            [tensor, emit.const(order, f"order_{hint}")],
+            T=dtype,
+            Tperm="DT_INT32",
         )
     batch, first, second = groups
     if len(first) == 1 and len(second) == 1:
@@ -111,25 +115,39 @@ def _matrix(
             continue
         sizes = _sizes(shape, [labels.index(label) for label in group], f"sizes_{hint}{number}", emit)
         axis = emit.const(np.array([0], np.int32), f"axis_{hint}{number}")
-        parts.append(emit.op("Prod", f"prod_{hint}{number}", [sizes, axis], T="DT_INT32", Tidx="DT_INT32", keep_dims=True))
+        parts.append(
+            emit.op(
+                "Prod", f"prod_{hint}{number}", [sizes, axis], T="DT_INT32", Tidx="DT_INT32", keep_dims=True
+            )
+        )
     return emit.op(
-        "Reshape", f"fold_{hint}", [tensor, _concat(parts, f"folded_{hint}", emit)], T=dtype, Tshape="DT_INT32"
+        "Reshape",
+        f"fold_{hint}",
+        [tensor, _concat(parts, f"folded_{hint}", emit)],
+        T=dtype,
+        Tshape="DT_INT32",
     )
 
 
 def _sizes(shape: str, axes: list[int], hint: str, emit: Emitter) -> str:
     """Pick the sizes of ``axes`` (at least one) out of a shape tensor."""
     indices = emit.const(np.array(axes, np.int32), f"{hint}_axes")
-    zero = emit.const(np.int32(0).reshape(()), f"{hint}_axis")
+    zero = emit.const(np.int32(0), f"{hint}_axis")
     return emit.op(
-        "GatherV2", hint, [shape, indices, zero], Tparams="DT_INT32", Tindices="DT_INT32", Taxis="DT_INT32", batch_dims=0
+        "GatherV2",
+        hint,
+        [shape, indices, zero],
+        Tparams="DT_INT32",
+        Tindices="DT_INT32",
+        Taxis="DT_INT32",
+        batch_dims=0,
     )
 
 
 def _concat(parts: list[str], hint: str, emit: Emitter) -> str:
     if not parts:
         return emit.const(np.zeros(0, np.int32), hint)
-    axis = emit.const(np.int32(0).reshape(()), f"{hint}_axis")
+    axis = emit.const(np.int32(0), f"{hint}_axis")
     return emit.op("ConcatV2", hint, [*parts, axis], T="DT_INT32", Tidx="DT_INT32", N=len(parts))
 
 

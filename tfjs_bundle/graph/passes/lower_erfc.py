@@ -17,7 +17,7 @@ def lower_erfc(graph: GraphModel) -> GraphModel:
 
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
         erf = emit.op("Erf", "erf", node.inputs[:1], T="DT_FLOAT")
-        emit.last("Sub", [emit.const(np.float32(1).reshape(()), "one"), erf], T="DT_FLOAT")
+        emit.last("Sub", [emit.const(np.float32(1), "one"), erf], T="DT_FLOAT")
         return True
 
     return replace_nodes(graph, "Erfc", rewrite)

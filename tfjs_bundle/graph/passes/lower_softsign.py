@@ -14,7 +14,7 @@ def lower_softsign(graph: GraphModel) -> GraphModel:
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
         x = node.inputs[0]
         magnitude = emit.op("Abs", "abs", [x], T="DT_FLOAT")
-        one = emit.const(np.float32(1).reshape(()), "one")
+        one = emit.const(np.float32(1), "one")
         emit.last("RealDiv", [x, emit.op("AddV2", "add", [one, magnitude], T="DT_FLOAT")], T="DT_FLOAT")
         return True
 

@@ -19,7 +19,9 @@ def remove_unused(graph: GraphModel) -> GraphModel:
             continue
         function = graph.functions[name]
         arguments = {argument["name"] for argument in function.signature.get("inputArg", [])}
-        results = [node_name(tensor) for tensor in function.ret.values() if node_name(tensor) not in arguments]
+        results = [
+            node_name(tensor) for tensor in function.ret.values() if node_name(tensor) not in arguments
+        ]
         stateful = [node.name for node in function.nodes if node.op == "NoOp"]
         body = _reachable(function.nodes, results + stateful)
         functions[name] = replace(function, nodes=body)

@@ -32,7 +32,7 @@ class Emitter:
         """Add the node that bears the replaced node's name."""
         self._add(Node(self._prefix, op, inputs, attributes(**types)))
 
-    def const(self, value: np.ndarray, hint: str) -> str:
+    def const(self, value: np.ndarray | np.generic, hint: str) -> str:
         """Add a constant and return the reference to it."""
         return self._add(constant(self._name(hint), value))
 
@@ -50,9 +50,9 @@ class Emitter:
         return name
 
 
-def constant(name: str, value: np.ndarray) -> Node:
+def constant(name: str, value: np.ndarray | np.generic) -> Node:
     """Return a constant node; ``value`` is float32, int32 or bool."""
-    return Node(name, "Const", attrs=attributes(dtype=_DTYPES[value.dtype.name]), value=value)
+    return Node(name, "Const", attrs=attributes(dtype=_DTYPES[value.dtype.name]), value=np.asarray(value))
 
 
 def attributes(**values: str | bool | int) -> dict[str, dict[str, object]]:
@@ -88,7 +88,11 @@ def replace_nodes(
                 emitter = Emitter(node, in_function, taken)
                 if rewrite(node, emitter, by_name):
                     layers.update(
-                        {new.name: graph.layers[node.name] for new in emitter.nodes if node.name in graph.layers}
+                        {
+                            new.name: graph.layers[node.name]
+                            for new in emitter.nodes
+                            if node.name in graph.layers
+                        }
                     )
                     result.extend(emitter.nodes)
                     continue
@@ -97,6 +101,7 @@ def replace_nodes(
 
     layers = dict(graph.layers)
     functions = {
-        name: replace(function, nodes=body(function.nodes, True)) for name, function in graph.functions.items()
+        name: replace(function, nodes=body(function.nodes, True))
+        for name, function in graph.functions.items()
     }
     return replace(graph, nodes=body(graph.nodes, False), functions=functions, layers=layers)
