@@ -11,10 +11,7 @@ import { type ResultView, resultView } from "./results.js";
 import { type Badges, showBadges, showLoading } from "./status.js";
 import { tensorForm } from "./tensor-form.js";
 
-start();
-
 function start(): void {
-  byId("boot").hidden = true;
   const problem = byId("problem");
   const page = readPage();
   const form = byId<HTMLFormElement>("demo");
@@ -25,6 +22,7 @@ function start(): void {
     byId("inputs").append(element("button", { type: "submit", class: "primary wide" }, "Predict"));
   }
   form.hidden = false;
+  byId("boot").hidden = true; // only now: it explains why nothing happens
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     demo.predict();
@@ -140,3 +138,5 @@ function widgetFor(info: TensorInfo, page: PageData, changed: () => void): Input
   }
   return tensorForm(info, page.labels[info.name]);
 }
+
+start(); // last, when the classes above are there
