@@ -53,7 +53,9 @@ const slimTfjs = {
   name: "slim-tfjs",
   setup(build) {
     // The index registers optimizers and loaders; engine.ts imports the side effects that it needs.
-    build.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({ path: join(TFJS, "tfjs-core/dist/base.js") }));
+    build.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({
+      path: join(TFJS, "tfjs-core/dist/base.js"),
+    }));
     // Reading and saving models: our weights come from weights.ts.
     const stub = (filter, contents) => build.onLoad({ filter }, () => ({ contents, loader: "js" }));
     stub(/tfjs-core[\\/]dist[\\/]io[\\/]io\.js$/, "export {};");
@@ -75,12 +77,15 @@ const slimTfjs = {
       resolveDir: ROOT,
     }));
     // A namespace as a default parameter keeps every op of TF.js alive; a plain import does not.
-    build.onLoad({ filter: /tfjs-converter[\\/]dist[\\/]operations[\\/]executors[\\/]\w+_executor\.js$/ }, ({ path }) => {
-      const text = read(path);
-      if (!text.includes("tfOps")) return undefined;
-      const named = replaceOnce(text, /import \* as tfOps from/, "import * as ops from");
-      return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
-    });
+    build.onLoad(
+      { filter: /tfjs-converter[\\/]dist[\\/]operations[\\/]executors[\\/]\w+_executor\.js$/ },
+      ({ path }) => {
+        const text = read(path);
+        if (!text.includes("tfOps")) return undefined;
+        const named = replaceOnce(text, /import \* as tfOps from/, "import * as ops from");
+        return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
+      },
+    );
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
       contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
@@ -149,7 +154,9 @@ async function buildEngine() {
     chunkNames: "runtime/tfjs-[hash]",
     plugins: [slimTfjs],
   });
-  const outputs = new Map(Object.entries(result.metafile.outputs).map(([path, value]) => [outputPath(path), value]));
+  const outputs = new Map(
+    Object.entries(result.metafile.outputs).map(([path, value]) => [outputPath(path), value]),
+  );
   const texts = new Map(result.outputFiles.map((file) => [outputPath(file.path), file.contents]));
   const entryOf = (source) => [...outputs].find(([, output]) => output.entryPoint === source)[0];
   const closure = (path, seen = new Set()) => {
@@ -168,7 +175,8 @@ async function buildEngine() {
   for (const backend of BACKENDS) {
     const entry = entryOf(`${SOURCE}/backends/${backend}.ts`);
     for (const path of closure(entry)) {
-      if (!always.has(path)) users.set(path, { part: "tfjs", backends: [...(users.get(path)?.backends ?? []), backend] });
+      if (!always.has(path))
+        users.set(path, { part: "tfjs", backends: [...(users.get(path)?.backends ?? []), backend] });
     }
     users.get(entry).part = `backend-${backend}`;
   }
@@ -190,7 +198,8 @@ async function buildWorker() {
 /** The script of the wasm threads: Emscripten's worker with its main module inside, one file from this origin. */
 async function buildThreads() {
   const { wasmWorkerContents } = require(`${WASM}/wasm-out/tfjs-backend-wasm-threaded-simd.worker.js`);
-  const loading = /if\(typeof e\.data\.urlOrBlob=="string"\)\{importScripts\(e\.data\.urlOrBlob\)\}else\{[^}]*\}/;
+  const loading =
+    /if\(typeof e\.data\.urlOrBlob=="string"\)\{importScripts\(e\.data\.urlOrBlob\)\}else\{[^}]*\}/;
   const main = read(`${WASM}/wasm-out/tfjs-backend-wasm-threaded-simd.js`);
   // In TF.js's file the text is a template literal, whose escaped line ends have become real ones.
   const worker = replaceOnce(wasmWorkerContents.replaceAll("\n", "\\n"), loading, "");
@@ -205,7 +214,11 @@ async function buildThreads() {
 }
 
 function addBinaries() {
-  const names = { plain: "tfjs-backend-wasm", simd: "tfjs-backend-wasm-simd", "threaded-simd": "tfjs-backend-wasm-threaded-simd" };
+  const names = {
+    plain: "tfjs-backend-wasm",
+    simd: "tfjs-backend-wasm-simd",
+    "threaded-simd": "tfjs-backend-wasm-threaded-simd",
+  };
   for (const [variant, name] of Object.entries(names)) {
     const bytes = readFileSync(`${WASM}/dist/${name}.wasm`);
     const path = contentName(`tfjs-wasm-${variant}`, bytes, "wasm");
@@ -243,7 +256,9 @@ async function buildServiceWorker() {
 
 async function buildDemo() {
   if (!existsSync(join(ROOT, SOURCE, "demo/main.ts"))) return;
-  const styles = existsSync(join(ROOT, SOURCE, "demo/demo.css")) ? { "demo-style": `${SOURCE}/demo/demo.css` } : {};
+  const styles = existsSync(join(ROOT, SOURCE, "demo/demo.css"))
+    ? { "demo-style": `${SOURCE}/demo/demo.css` }
+    : {};
   const result = await esbuild.build({
     ...COMMON,
     entryPoints: { demo: `${SOURCE}/demo/main.ts`, ...styles },
@@ -280,7 +295,9 @@ async function addLicences() {
   for (const name of [...packages, "seedrandom", "long"]) {
     const directory = join(ROOT, "node_modules", name);
     const { version, license } = JSON.parse(read(join(directory, "package.json")));
-    const file = ["LICENSE", "LICENSE.md", "LICENSE.txt"].map((each) => join(directory, each)).find(existsSync);
+    const file = ["LICENSE", "LICENSE.md", "LICENSE.txt"]
+      .map((each) => join(directory, each))
+      .find(existsSync);
     const text = file ? read(file).trim() : `Licensed under ${license}.`;
     texts.set(text, [...(texts.get(text) ?? []), `${name} ${version} (${license})`]);
   }
@@ -310,8 +327,13 @@ async function readKernels() {
     ${BACKENDS.map((name) => `import "@tensorflow/tfjs-backend-${name}/dist/register_all_kernels";`).join("\n")}
     const names = (backend) => getKernelsForBackend(backend).map((kernel) => kernel.kernelName).sort();
     export default Object.fromEntries(${JSON.stringify(BACKENDS)}.map((backend) => [backend, names(backend)]));`);
-  const categories = [...read(`${TFJS}/tfjs-converter/dist/operations/operation_mapper.js`).matchAll(/'\.\/op_list\/(\w+)'/g)];
-  const imports = categories.map(([, name], index) => `import { json as j${index} } from "@tensorflow/tfjs-converter/dist/operations/op_list/${name}";`);
+  const categories = [
+    ...read(`${TFJS}/tfjs-converter/dist/operations/operation_mapper.js`).matchAll(/'\.\/op_list\/(\w+)'/g),
+  ];
+  const imports = categories.map(
+    ([, name], index) =>
+      `import { json as j${index} } from "@tensorflow/tfjs-converter/dist/operations/op_list/${name}";`,
+  );
   const ops = await ask(`${imports.join("\n")}
     export default Object.fromEntries([${categories.map((_, index) => `...j${index}`).join(",")}].map((op) => [op.tfOpName, op.category]));`);
   return { backends, ops: Object.fromEntries(Object.entries(ops).sort(([a], [b]) => (a < b ? -1 : 1))) };
@@ -323,7 +345,9 @@ function write() {
   const { version } = JSON.parse(read(join(TFJS, "tfjs-core/package.json")));
   entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   const sizes = Object.fromEntries(
-    [...files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, contents]) => [path, { raw: contents.length, brotli: brotli(contents) }]),
+    [...files]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([path, contents]) => [path, { raw: contents.length, brotli: brotli(contents) }]),
   );
   files.set("runtime.json", `${JSON.stringify({ tfjs_version: version, files: entries, sizes }, null, 1)}\n`);
   files.set("kernels.json", `${JSON.stringify(kernels, null, 1)}\n`);
@@ -338,7 +362,9 @@ function printSizes() {
   const otherWasm = /^wasm-(plain|thread)/;
   const size = (chosen) => chosen.reduce((sum, path) => sum + brotli(files.get(path)), 0);
   const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
-  const shared = entries.filter(({ role, part }) => ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-"));
+  const shared = entries.filter(
+    ({ role, part }) => ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-"),
+  );
   console.log(`loader.js ${kilobytes(size(["loader.js"]))}, sw.js ${kilobytes(size(["sw.js"]))} (brotli)`);
   for (const backend of BACKENDS) {
     const own = entries.filter(({ backends, part }) => backends.includes(backend) && !otherWasm.test(part));

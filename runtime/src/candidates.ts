@@ -10,8 +10,8 @@ export type BackendChoice = "auto" | BackendName | readonly BackendName[];
 /** One thing to try. */
 export interface Candidate {
   backend: BackendName;
-  /** Adapters that compute on the CPU will do, because the caller named this backend. */
-  software: boolean;
+  /** Adapters that compute on the CPU or in half precision will do: the caller named this backend. */
+  anyAdapter: boolean;
   variant?: WasmVariant;
   threads?: number;
 }
@@ -27,7 +27,37 @@ export interface Device {
 
 /** A tiny module with one SIMD instruction, which only browsers with SIMD take for valid. */
 const SIMD_PROBE = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  5,
+  1,
+  96,
+  0,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  10,
+  1,
+  8,
+  0,
+  65,
+  0,
+  253,
+  15,
+  253,
+  98,
+  11,
 );
 
 /** Look at this device. Threads are for a worker only: in the page they would block it while they wait. */
@@ -87,7 +117,10 @@ export function candidatesFor(choice: BackendChoice, manifest: Manifest, device:
   const named = choice === "auto" ? null : typeof choice === "string" ? [choice] : [...choice];
   for (const name of named ?? []) {
     if (!BACKENDS.includes(name)) {
-      throw new BundleError("unsupported", `there is no backend ${JSON.stringify(name)}; there are ${BACKENDS.join(", ")}.`);
+      throw new BundleError(
+        "unsupported",
+        `there is no backend ${JSON.stringify(name)}; there are ${BACKENDS.join(", ")}.`,
+      );
     }
   }
   const reasons: string[] = [];
@@ -101,13 +134,14 @@ export function candidatesFor(choice: BackendChoice, manifest: Manifest, device:
     }
     if (backend === "webgpu" || backend === "webgl") {
       if (device[backend] === "none") reasons.push(`${backend} is not available in this browser`);
-      else if (device[backend] === "software" && !named) reasons.push(`${backend} has no graphics card to run on`);
-      else candidates.push({ backend, software: named !== null });
+      else if (device[backend] === "software" && !named)
+        reasons.push(`${backend} has no graphics card to run on`);
+      else candidates.push({ backend, anyAdapter: named !== null });
     } else if (backend === "wasm") {
       if (device.wasm === "none") reasons.push("wasm is not available in this browser");
       else candidates.push(...wasmCandidates(device));
     } else {
-      candidates.push({ backend, software: false });
+      candidates.push({ backend, anyAdapter: false });
     }
   }
   if (candidates.length === 0) {
@@ -117,9 +151,13 @@ export function candidatesFor(choice: BackendChoice, manifest: Manifest, device:
 }
 
 function wasmCandidates(device: Device): Candidate[] {
-  const single: Candidate = { backend: "wasm", software: false, variant: device.wasm === "simd" ? "simd" : "plain" };
+  const single: Candidate = {
+    backend: "wasm",
+    anyAdapter: false,
+    variant: device.wasm === "simd" ? "simd" : "plain",
+  };
   if (device.wasm !== "simd" || device.threads < 2) return [single];
-  return [{ backend: "wasm", software: false, variant: "threaded-simd", threads: device.threads }, single];
+  return [{ backend: "wasm", anyAdapter: false, variant: "threaded-simd", threads: device.threads }, single];
 }
 
 /** The parts of the wasm backend that each variant takes. */
@@ -133,7 +171,9 @@ const ALL_WASM_PARTS = Object.values(WASM_PARTS).flat();
 /** The files of the runtime that a candidate takes: scripts and binaries, each once. */
 export function runtimeFiles(manifest: Manifest, candidate: Candidate, worker: boolean): ManifestFile[] {
   const wanted = candidate.variant ? WASM_PARTS[candidate.variant] : [];
-  const shared = filesFor(manifest, { roles: worker ? ["runtime", "engine", "worker"] : ["runtime", "engine"] });
+  const shared = filesFor(manifest, {
+    roles: worker ? ["runtime", "engine", "worker"] : ["runtime", "engine"],
+  });
   const own = filesFor(manifest, { roles: ["backend"], backend: candidate.backend });
   // A chunk that the loader imports by itself where it needs it, see runtime/build.mjs.
   const lazy = (file: ManifestFile) => file.part?.startsWith("lazy-") ?? false;

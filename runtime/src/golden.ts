@@ -71,7 +71,8 @@ export function compareOutputs(
   for (const [name, wanted] of Object.entries(expected)) {
     const given = actual[name];
     if (!given) return `the output ${name} is missing`;
-    if (given.dtype !== wanted.dtype) return `the output ${name} is ${given.dtype} in place of ${wanted.dtype}`;
+    if (given.dtype !== wanted.dtype)
+      return `the output ${name} is ${given.dtype} in place of ${wanted.dtype}`;
     if (given.shape.join() !== wanted.shape.join()) {
       return `the output ${name} has the shape [${given.shape}] in place of [${wanted.shape}]`;
     }

@@ -51,7 +51,11 @@ export function workerHost(workerUrl: string, engineUrl: string): EngineHost {
   worker.onmessageerror = () => stop("the worker's answer could not be read");
   worker.postMessage({ engine: engineUrl });
 
-  function call<Result>(method: EngineMethod, args: unknown[] = [], transfer: Transferable[] = []): Promise<Result> {
+  function call<Result>(
+    method: EngineMethod,
+    args: unknown[] = [],
+    transfer: Transferable[] = [],
+  ): Promise<Result> {
     if (stopped) return Promise.reject(new Error(stopped));
     return new Promise<unknown>((resolve, reject) => {
       const request: EngineRequest = { id: next++, method, args };
@@ -67,7 +71,7 @@ export function workerHost(workerUrl: string, engineUrl: string): EngineHost {
       addShard: (bytes: ArrayBuffer) => call("addShard", [bytes], [bytes]),
       finish: () => call("finish"),
       run: (inputs: TensorMap) => call("run", [inputs], buffersOf(inputs)),
-      time: (inputs, threads, repeats) => call("time", [inputs, threads, repeats]),
+      time: (inputs, threads) => call("time", [inputs, threads]),
       setThreads: (threads) => call("setThreads", [threads]),
       memory: () => call("memory"),
       dispose: () => call("dispose"),

@@ -206,7 +206,8 @@ function inferShape(length: number, info: TensorInfo): number[] {
   const known = sizeOf(expected.map((size) => size ?? 1));
   const open = expected.filter((size) => size === null).length;
   // Several unknown sizes, the first of which is the batch: one example may fix nothing more.
-  if (open > 1) throw wrong(info, `${given} without a shape, which has several unknown sizes: pass { data, shape }`);
+  if (open > 1)
+    throw wrong(info, `${given} without a shape, which has several unknown sizes: pass { data, shape }`);
   if (open === 0 && length !== known) throw wrong(info, given);
   if (open === 1 && length % known !== 0) throw wrong(info, given);
   return expected.map((size) => size ?? length / known);
@@ -233,7 +234,10 @@ function toTensor(
   return { data: convert(values, info), shape: [...shape], dtype };
 }
 
-function convert(values: NumericArray | readonly (number | boolean | bigint)[], info: TensorInfo): TensorData {
+function convert(
+  values: NumericArray | readonly (number | boolean | bigint)[],
+  info: TensorInfo,
+): TensorData {
   const length = values.length;
   if (info.dtype === "float32") {
     if (values instanceof Float32Array) return Float32Array.from(values);
@@ -289,7 +293,11 @@ const IMAGES = [
 
 /** By the class's name, since an element may come from another frame, whose classes are not ours. */
 function isImage(value: unknown): value is ImageSource {
-  for (let object = value; typeof object === "object" && object !== null; object = Object.getPrototypeOf(object)) {
+  for (
+    let object = value;
+    typeof object === "object" && object !== null;
+    object = Object.getPrototypeOf(object)
+  ) {
     if (IMAGES.includes(object.constructor?.name ?? "")) return true;
   }
   return false;

@@ -28,8 +28,8 @@ import type { EngineMemory, TensorMap, TensorValue } from "./protocol.js";
 import { type FileProgress, manifestFile, openStore, type Store } from "./store.js";
 import type { WeightsGroup } from "./weights.js";
 
-export { BundleError };
 export type { BackendChoice, BackendName, EngineMemory, Inputs, Manifest, TensorInfo, TensorValue };
+export { BundleError };
 
 /** Bytes of everything that this visit needs, from the network or from this device. */
 export interface LoadProgress {
@@ -98,29 +98,44 @@ export async function loadModel(options: LoadOptions = {}): Promise<Model> {
   const build = readBuild("__TFJS_BUNDLE_BUILD__");
   const store = await openStore(baseUrl);
   const offline = options.serviceWorker ? registerOffline(baseUrl, build) : null;
-  const [manifest, device] = await Promise.all([readManifest(store, baseUrl, build, signal), inspectDevice(worker)]);
+  const [manifest, device] = await Promise.all([
+    readManifest(store, baseUrl, build, signal),
+    inspectDevice(worker),
+  ]);
   const candidates = candidatesFor(backend, manifest, device);
   const progress = progressMeter(options.onProgress);
   // Scripts are imported only when the service worker answers for them with the bytes that were checked.
   const controlled = offline ? offline.control() : Promise.resolve(null);
 
   const failures: string[] = [];
-  for (const [index, candidate] of candidates.entries()) {
-    const load = { manifest, store, candidate, worker, controlled, progress, signal, selfCheck: options.selfCheck ?? true };
+  let unreachable: BundleError | undefined;
+  for (const candidate of candidates) {
+    const load = {
+      manifest,
+      store,
+      candidate,
+      worker,
+      controlled,
+      progress,
+      signal,
+      selfCheck: options.selfCheck ?? true,
+    };
     try {
       const started = await start(load);
       return modelOf(started, load, keepForOffline(load, device, controlled));
     } catch (error) {
       if (signal?.aborted) throw abortedError(signal);
-      // A damaged or missing file is what it is on every backend.
-      if (isBundleError(error) && error.code !== "backend") throw error;
-      failures.push(`${label(candidate)}: ${messageOf(error).replace(/^backend: /, "")}`);
-      if (index === candidates.length - 1) {
-        throw new BundleError("backend", `no backend works on this device (${failures.join("; ")}).`, { cause: error });
+      if (isBundleError(error)) {
+        // A damaged file is damaged on every backend; but without a network another may be stored here.
+        if (error.code !== "network") throw error;
+        unreachable ??= error;
       }
+      failures.push(`${label(candidate)}: ${messageOf(error)}`);
     }
   }
-  throw new BundleError("backend", "there is nothing to try.");
+  throw (
+    unreachable ?? new BundleError("backend", `no backend works on this device (${failures.join("; ")}).`)
+  );
 }
 
 interface Load {
@@ -157,7 +172,8 @@ async function readManifest(
     if (signal?.aborted) throw abortedError(signal);
     throw new BundleError("network", "the server could not be reached for bundle.json.", { cause: error });
   }
-  if (!response.ok) throw new BundleError("network", `the server answered ${response.status} for bundle.json.`);
+  if (!response.ok)
+    throw new BundleError("network", `the server answered ${response.status} for bundle.json.`);
   return parseManifest(await response.text());
 }
 
@@ -182,35 +198,34 @@ async function start(load: Load): Promise<Started> {
     const fetched = Promise.all(scripts.map(async (file) => [file, await fetchFile(file)] as const));
     const golden = goldenFile ? fetchFile(goldenFile) : Promise.resolve(null);
     golden.catch(() => undefined);
-    const modelBytes = await Promise.all([fetchFile(modelFile), fetched, controlled]).then(([bytes]) => bytes);
-    const order = shardsInOrder(modelBytes, modelFile, manifest);
-    const shards = prefetch(order, fetchFile);
-    try {
-      const url = (file: ManifestFile) => new URL(file.path, store.baseUrl).href;
-      const engineUrl = url(only(manifest, "engine"));
-      const byPart = new Map((await fetched).map(([file, bytes]) => [file.part ?? "", { url: url(file), bytes }]));
-      host = worker ? workerHost(url(only(manifest, "worker")), engineUrl) : await pageHost(engineUrl);
-      const running = host;
-      // A worker that is ended rejects what it is asked, so that an abort reaches every await below.
-      abort.signal.addEventListener("abort", () => running.terminate(), { once: true });
-      await host.engine.start({
-        backend: candidate.backend,
-        backendModule: byPart.get(`backend-${candidate.backend}`)!.url,
-        software: candidate.software,
-        model: modelBytes,
-        inputs: manifest.signature.inputs.map(({ name }) => name),
-        outputs: manifest.signature.outputs.map(({ name }) => name),
-        wasm: candidate.variant && {
-          variant: candidate.variant,
-          binary: byPart.get(`wasm-${candidate.variant}`)!.bytes,
-          threadScript: byPart.get("wasm-thread")?.url,
-          threads: candidate.threads,
-        },
-      });
-      for await (const bytes of shards) await host.engine.addShard(bytes);
-    } finally {
-      void shards.return(undefined);
-    }
+    fetched.catch(() => undefined);
+    const modelBytes = await fetchFile(modelFile);
+    const shards = prefetch(shardsInOrder(modelBytes, modelFile, manifest), fetchFile);
+    await controlled;
+    const url = (file: ManifestFile) => new URL(file.path, store.baseUrl).href;
+    const engineUrl = url(only(manifest, "engine"));
+    const byPart = new Map(
+      (await fetched).map(([file, bytes]) => [file.part ?? "", { url: url(file), bytes }]),
+    );
+    host = worker ? workerHost(url(only(manifest, "worker")), engineUrl) : await pageHost(engineUrl);
+    const running = host;
+    // A worker that is ended rejects what it is asked, so that an abort reaches every await below.
+    abort.signal.addEventListener("abort", () => running.terminate(), { once: true });
+    await host.engine.start({
+      backend: candidate.backend,
+      backendModule: byPart.get(`backend-${candidate.backend}`)!.url,
+      anyAdapter: candidate.anyAdapter,
+      model: modelBytes,
+      inputs: manifest.signature.inputs.map(({ name }) => name),
+      outputs: manifest.signature.outputs.map(({ name }) => name),
+      wasm: candidate.variant && {
+        variant: candidate.variant,
+        binary: byPart.get(`wasm-${candidate.variant}`)!.bytes,
+        threadScript: byPart.get("wasm-thread")?.url,
+        threads: candidate.threads,
+      },
+    });
+    for (let bytes = await shards(); bytes; bytes = await shards()) await host.engine.addShard(bytes);
     await host.engine.finish();
     const bytes = await golden;
     const cases = bytes ? (JSON.parse(new TextDecoder().decode(bytes)) as Golden) : null;
@@ -237,27 +252,35 @@ function only(manifest: Manifest, role: ManifestFile["role"]): ManifestFile {
 function shardsInOrder(model: ArrayBuffer, modelFile: ManifestFile, manifest: Manifest): ManifestFile[] {
   const json = JSON.parse(new TextDecoder().decode(model)) as { weightsManifest?: WeightsGroup[] };
   const directory = modelFile.path.replace(/[^/]*$/, "");
-  return (json.weightsManifest ?? []).flatMap(({ paths }) => paths.map((path) => fileAt(manifest, directory + path)));
+  return (json.weightsManifest ?? []).flatMap(({ paths }) =>
+    paths.map((path) => fileAt(manifest, directory + path)),
+  );
 }
 
 /** Shards on their way at once: enough to fill the line, few enough to keep memory low. */
 const IN_FLIGHT = 4;
 
-/** Yield the bytes of `files` in order, a few of them being fetched ahead. */
-async function* prefetch(
+/** Start fetching; the function returned gives the bytes of one file after the other, then null. */
+function prefetch(
   files: readonly ManifestFile[],
   fetchFile: (file: ManifestFile) => Promise<ArrayBuffer>,
-): AsyncGenerator<ArrayBuffer, void, undefined> {
+): () => Promise<ArrayBuffer | null> {
   const ahead: Promise<ArrayBuffer>[] = [];
-  for (let next = 0, done = 0; done < files.length; done++) {
+  let next = 0;
+  const fill = () => {
     while (next < files.length && ahead.length < IN_FLIGHT) {
       const bytes = fetchFile(files[next++]!);
       // A failure is thrown where its turn comes.
       bytes.catch(() => undefined);
       ahead.push(bytes);
     }
-    yield await ahead.shift()!;
-  }
+  };
+  fill();
+  return async () => {
+    const bytes = await (ahead.shift() ?? null);
+    fill();
+    return bytes;
+  };
 }
 
 /** @throws Error where this device does not compute what Keras computed. */
@@ -269,9 +292,6 @@ async function selfCheck(host: EngineHost, golden: Golden): Promise<void> {
   }
 }
 
-/** Runs of the model per number of threads when they are compared. */
-const TIMED_RUNS = 3;
-
 /** Keep the threads only where they help: with other work on the machine they often do not. */
 async function chooseThreads(
   host: EngineHost,
@@ -282,10 +302,10 @@ async function chooseThreads(
   const threads = candidate.threads ?? 1;
   if (threads < 2) return 1;
   const inputs = golden?.cases[0] ? drawInputs(golden.cases[0].inputs) : zeros(manifest.signature.inputs);
-  const [one, many] = await host.engine.time(inputs, [1, threads], TIMED_RUNS);
-  if (many! < one!) return threads;
-  await host.engine.setThreads(1);
-  return 1;
+  const [many, one] = await host.engine.time(inputs, [threads, 1]);
+  if (one! <= many!) return 1;
+  await host.engine.setThreads(threads);
+  return threads;
 }
 
 /** One example of zeros, unknown sizes taken as 1. */
@@ -302,13 +322,19 @@ function zeros(inputs: readonly TensorInfo[]): TensorMap {
 }
 
 /** Store the backends to fall back on, once the model is at work and the line is free. */
-async function keepForOffline(load: Load, device: Device, controlled: Promise<unknown>): Promise<OfflineState> {
-  const control = (await controlled) as Awaited<ReturnType<ReturnType<typeof registerOffline>["control"]>> | null;
+async function keepForOffline(
+  load: Load,
+  device: Device,
+  controlled: Promise<unknown>,
+): Promise<OfflineState> {
+  const control = (await controlled) as Awaited<
+    ReturnType<ReturnType<typeof registerOffline>["control"]>
+  > | null;
   if (!control) return { ready: false, reason: "this page did not ask for it" };
   if (!control.controlled) return { ready: false, reason: control.reason };
   const { manifest, store, worker } = load;
-  const fallbacks: Candidate[] = [{ backend: "cpu", software: false }];
-  if (device.wasm !== "none") fallbacks.push({ backend: "wasm", software: false, variant: device.wasm });
+  const fallbacks: Candidate[] = [{ backend: "cpu", anyAdapter: false }];
+  if (device.wasm !== "none") fallbacks.push({ backend: "wasm", anyAdapter: false, variant: device.wasm });
   const files = fallbacks
     .filter(({ backend }) => manifest.backends[backend]?.supported)
     .flatMap((candidate) => runtimeFiles(manifest, candidate, worker));
@@ -327,16 +353,24 @@ function modelOf({ host, threads }: Started, load: Load, offline: Promise<Offlin
   const { manifest, candidate } = load;
   const { inputs, outputs } = manifest.signature;
   let disposed = false;
-  // TypeScript's callers know the order of events: inputs are read at once, engines take turns.
+  /** The prediction before: one that is aborted while it waits is never started. */
+  let previous: Promise<unknown> = Promise.resolve();
+
   async function run(tensors: TensorMap, signal?: AbortSignal): Promise<Record<string, TensorValue>> {
-    if (disposed) throw new BundleError("backend", "the model was disposed.");
-    throwIfAborted(signal);
+    const result = previous.then(() => {
+      if (disposed) throw new BundleError("backend", "the model was disposed.");
+      throwIfAborted(signal);
+      return host.engine.run(tensors);
+    });
+    previous = result.catch(() => undefined);
     let results: TensorMap;
     try {
-      results = await orAbort(host.engine.run(tensors), signal);
+      results = await orAbort(result, signal);
     } catch (error) {
       if (isBundleError(error)) throw error;
-      throw new BundleError("backend", `${label(candidate)} could not predict: ${messageOf(error)}.`, { cause: error });
+      throw new BundleError("backend", `${label(candidate)} could not predict: ${messageOf(error)}.`, {
+        cause: error,
+      });
     }
     checkOutputs(results, outputs);
     return results;
@@ -384,7 +418,10 @@ function checkOutputs(results: TensorMap, outputs: readonly TensorInfo[]): void 
           shape.every((size, axis) => size === null || size === result.shape[axis])));
     if (!fits) {
       const given = result ? `${result.dtype} [${result.shape}]` : "nothing";
-      throw new BundleError("backend", `the output ${name} came as ${given}, which is not what the model gives.`);
+      throw new BundleError(
+        "backend",
+        `the output ${name} came as ${given}, which is not what the model gives.`,
+      );
     }
   }
 }

@@ -31,8 +31,8 @@ export interface WasmConfig {
 
 /** What a backend's module is given. */
 export interface BackendConfig {
-  /** Whether an adapter that computes on the CPU will do. */
-  software: boolean;
+  /** Whether an adapter will do that computes on the CPU or in half precision: the caller named the backend. */
+  anyAdapter: boolean;
   wasm?: WasmConfig;
 }
 
@@ -78,8 +78,8 @@ export interface Engine {
   addShard(bytes: ArrayBuffer): Promise<void>;
   finish(): Promise<void>;
   run(inputs: TensorMap): Promise<TensorMap>;
-  /** Milliseconds of the fastest of `repeats` runs, for each of these numbers of threads. */
-  time(inputs: TensorMap, threads: number[], repeats: number): Promise<number[]>;
+  /** Milliseconds of the fastest of a few runs, for each of these numbers of threads. */
+  time(inputs: TensorMap, threads: number[]): Promise<number[]>;
   setThreads(threads: number): Promise<void>;
   memory(): Promise<EngineMemory>;
   dispose(): Promise<void>;

@@ -84,7 +84,8 @@ export class WeightReader {
       }
       this.#weight += 1;
     }
-    if (offset < shard.byteLength) throw new Error("a shard is longer than the weights that model.json names");
+    if (offset < shard.byteLength)
+      throw new Error("a shard is longer than the weights that model.json names");
     this.#shard += 1;
     this.#skipFinished();
   }
@@ -114,7 +115,9 @@ export function decodeWeight(spec: WeightSpec, buffer: ArrayBuffer, offset: numb
   if (!quantization) {
     if (spec.dtype === "bool") return new Uint8Array(buffer, offset, size);
     const [source, start] = aligned(buffer, offset, size * 4, 4);
-    return spec.dtype === "int32" ? new Int32Array(source, start, size) : new Float32Array(source, start, size);
+    return spec.dtype === "int32"
+      ? new Int32Array(source, start, size)
+      : new Float32Array(source, start, size);
   }
   const [source, start] = aligned(buffer, offset, byteLengthOf(spec), BYTES[quantization.dtype]);
   if (quantization.dtype === "float16") {
@@ -122,9 +125,12 @@ export function decodeWeight(spec: WeightSpec, buffer: ArrayBuffer, offset: numb
     return decodeFloat16(new Uint16Array(source, start, size));
   }
   const { scale, min } = quantization;
-  if (scale === undefined || min === undefined) throw new Error(`the weight ${spec.name} has no scale or min`);
+  if (scale === undefined || min === undefined)
+    throw new Error(`the weight ${spec.name} has no scale or min`);
   const codes =
-    quantization.dtype === "uint8" ? new Uint8Array(source, start, size) : new Uint16Array(source, start, size);
+    quantization.dtype === "uint8"
+      ? new Uint8Array(source, start, size)
+      : new Uint16Array(source, start, size);
   if (spec.dtype === "int32") {
     const values = new Int32Array(size);
     for (let i = 0; i < size; i++) values[i] = Math.round(codes[i]! * scale + min);

@@ -3,7 +3,13 @@
  * where the engine is, whose bytes it has checked.
  */
 
-import { buffersOf, type Engine, type EngineRequest, type EngineResponse, type TensorMap } from "./protocol.js";
+import {
+  buffersOf,
+  type Engine,
+  type EngineRequest,
+  type EngineResponse,
+  type TensorMap,
+} from "./protocol.js";
 
 const scope = self as unknown as DedicatedWorkerGlobalScope;
 let engine: Promise<Engine> | undefined;

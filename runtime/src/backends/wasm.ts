@@ -6,8 +6,8 @@
 
 import { BackendWasm, setThreadsCount } from "@tensorflow/tfjs-backend-wasm/dist/backend_wasm";
 import "@tensorflow/tfjs-backend-wasm/dist/register_all_kernels";
-import threadedFactory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.js";
 import factory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js";
+import threadedFactory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.js";
 import { findBackend, registerBackend } from "@tensorflow/tfjs-core";
 import type { BackendConfig, BackendHandle, WasmConfig } from "../protocol.js";
 
@@ -56,7 +56,9 @@ async function instantiate(config: WasmConfig): Promise<WasmModule> {
       onAbort: (reason: unknown) => reject(new Error(`WebAssembly stopped: ${String(reason)}`)),
     };
     const make = (threaded ? threadedFactory : factory) as unknown as Factory;
-    make(options).then(resolve, reject).finally(() => clearTimeout(timer));
+    make(options)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
   });
   module.tfjs = {
     init: module.cwrap("init", null, []),

@@ -2,7 +2,7 @@
 
 import { MathBackendWebGL } from "@tensorflow/tfjs-backend-webgl/dist/backend_webgl";
 import "@tensorflow/tfjs-backend-webgl/dist/register_all_kernels";
-import { findBackend, registerBackend } from "@tensorflow/tfjs-core";
+import { env, findBackend, registerBackend } from "@tensorflow/tfjs-core";
 import type { BackendConfig, BackendHandle } from "../protocol.js";
 
 export async function start(config: BackendConfig): Promise<BackendHandle> {
@@ -13,7 +13,12 @@ export async function start(config: BackendConfig): Promise<BackendHandle> {
     registerBackend("webgl", () => made, 2);
   }
   const gl = backend.gpgpu.gl;
-  if (!config.software && isSoftware(gl)) throw new Error("WebGL has no graphics card to run on");
+  if (!config.anyAdapter) {
+    if (isSoftware(gl)) throw new Error("WebGL has no graphics card to run on");
+    // Many phones: right only to about three digits.
+    if (!env().getBool("WEBGL_RENDER_FLOAT32_CAPABLE"))
+      throw new Error("WebGL computes in half precision here");
+  }
   return {
     lost: new Promise((resolve) => {
       if (gl.isContextLost()) resolve("the WebGL context was lost");

@@ -21,7 +21,7 @@ export async function start(config: BackendConfig): Promise<BackendHandle> {
   if (!backend) {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new Error("WebGPU has no adapter here");
-    if (!config.software && adapter.info.isFallbackAdapter) {
+    if (!config.anyAdapter && adapter.info.isFallbackAdapter) {
       throw new Error("WebGPU has no graphics card to run on");
     }
     const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
