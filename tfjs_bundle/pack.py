@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+import brotli
 
 from tfjs_bundle.convert import Converted
 from tfjs_bundle.graph import serde
@@ -19,10 +20,13 @@ from tfjs_bundle.source.identify import SourceFile
 
 GENERATED_BY = f"tfjs-bundle {version('tfjs-bundle')}"
 
+#: Variants of the wasm backend that a first visit without cross-origin isolation does not download.
+_NOT_FIRST = frozenset(("wasm-plain", "wasm-threaded-simd", "wasm-thread"))
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of a site: as they are, and as a host that compresses sends them (gzip, level 6)."""
+    """Bytes of a site: as they are, and as a host that compresses sends them (brotli, quality 5)."""
 
     total: int
     first_visit: int
@@ -84,12 +88,12 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
         if entry is None:
             wanted = path in ("bundle.json", "loader.js")
         elif entry.backends:
-            wanted = backend in entry.backends and entry.part not in ("wasm-plain", "wasm-threaded")
+            wanted = backend in entry.backends and entry.part not in _NOT_FIRST
         else:
-            wanted = entry.role not in ("hosting",)
+            wanted = entry.role != "hosting" and not entry.part.startswith("lazy")
         if entry is not None and entry.role == "weights":
             weights += len(data)
         if wanted:
             first += len(data)
-            compressed += len(gzip.compress(data, 6))
+            compressed += len(brotli.compress(data, quality=5))
     return Sizes(total, first, compressed, weights)

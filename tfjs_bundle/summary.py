@@ -40,7 +40,7 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             Text(
                 f"size    {_bytes(sizes.total)}, of which weights {_bytes(sizes.weights)}\n"
                 f"visit   {_bytes(sizes.first_visit)} to the first prediction on wasm, "
-                f"{_bytes(sizes.first_visit_compressed)} with gzip\n"
+                f"{_bytes(sizes.first_visit_compressed)} with brotli\n"
                 f"time    {sum(result.seconds.values()):.1f} s: "
                 + ", ".join(
                     f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1
