@@ -110,7 +110,7 @@ export function drawingPad(name: string, schema: ImageSchema, changed: () => voi
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const move = MOVES[event.key];
     if (move) {
-      const reach = longer > 0 ? RESOLUTION * STEP : 0;
+      const reach = RESOLUTION * STEP;
       pen = [clamp(pen[0] + move[0] * reach, width), clamp(pen[1] + move[1] * reach, height)];
       if (penDown) {
         strokes.at(-1)!.push(pen);
@@ -158,8 +158,12 @@ export function drawingPad(name: string, schema: ImageSchema, changed: () => voi
       element(
         "p",
         { class: "hint", id: help },
-        "Draw with a finger, a pen or the mouse. With keys: arrows move, space puts the pen down and up, " +
-          "delete clears.",
+        "Draw with a finger, a pen or the mouse. ",
+        element(
+          "span",
+          { class: "keys" },
+          "With keys: arrows move, space puts the pen down and up, delete clears.",
+        ),
       ),
       state,
     ),

@@ -39,6 +39,7 @@ export function imageInput(name: string, _schema: ImageSchema, changed: () => vo
     preview.src = address;
     preview.hidden = false;
     invitation.hidden = true;
+    zone.classList.add("filled");
     changed();
   }
 

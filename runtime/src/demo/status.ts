@@ -77,7 +77,7 @@ export function showBadges(model: Model): Badges {
 
   return {
     timed(milliseconds) {
-      engine.textContent = `${where}: ${format.duration(milliseconds)}`;
+      engine.textContent = `${where} · ${format.duration(milliseconds)}`;
     },
   };
 }

@@ -20,7 +20,8 @@ export function tensorForm(info: TensorInfo, labels: readonly string[] | undefin
   const sizes = (info.shape ?? [null]).map((side, axis) => side ?? (axis === 0 ? 1 : FREE_SIZE));
   const total = sizes.reduce((product, side) => product * side, 1);
   const open = info.shape?.slice(1).includes(null) ?? true;
-  const fields = !open && total <= MOST_FIELDS && total > 0;
+  const flat = sizes.length <= 2;
+  const fields = flat && !open && total <= MOST_FIELDS && total > 0;
   return fields ? fieldPerValue(info, sizes, total, labels) : jsonField(info, sizes, total);
 }
 
