@@ -82,9 +82,12 @@ export function compareOutputs(
     for (const [index, stored] of wanted.values.entries()) {
       const reference = stored === null ? Number.NaN : Number(stored);
       const value = given.data[index * wanted.stride]!;
-      // Equal infinities have no difference that could be compared with a tolerance.
       if (Object.is(value, reference) || value === reference) continue;
-      if (!(Math.abs(value - reference) <= atol + rtol * Math.abs(reference))) {
+      // Near infinity any tolerance is infinite too; NaN is near nothing.
+      if (
+        !Number.isFinite(reference) ||
+        !(Math.abs(value - reference) <= atol + rtol * Math.abs(reference))
+      ) {
         return `the output ${name} differs at element ${index * wanted.stride}: ${value} in place of ${reference}`;
       }
     }

@@ -132,7 +132,7 @@ async function readImage(
   decode: ImageDecoder,
 ): Promise<TensorValue> {
   if (!schema || (schema as ImageSchema).kind !== "image") {
-    throw wrong(info, `${nameOf(source)}, but this input is not an image: pass numbers`);
+    throw wrong(info, `${nameOf(source)}; it is no image input, so pass numbers`);
   }
   const { data, shape } = await decode(source, schema as ImageSchema, info.shape ?? []);
   return toTensor(data, shape, info);
