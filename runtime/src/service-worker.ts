@@ -206,7 +206,8 @@ async function obey(build: Build, request: WorkerRequest): Promise<unknown> {
     // Another page may still run the old build, whose files would be removed under it.
     const alone = (await pages()).length <= 1;
     const done = alone && request.build === build.manifest.sha256;
-    if (done) await worker.skipWaiting();
+    // Not awaited: activation would wait for this very event to end, up to a second in Chromium.
+    if (done) void worker.skipWaiting();
     return { done };
   }
   return { done: false };
