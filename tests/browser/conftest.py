@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from static_host import StaticHost
+from tiny_bundle import write_bundle
 
 #: Milliseconds; generous, since a software GPU on a busy machine is slow. Never slept through.
 TIMEOUT = 60_000
@@ -37,3 +38,9 @@ def static_host():
     yield start
     for host in hosts:
         host.stop()
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory):
+    """The directory of a small bundle made without TensorFlow; leave it as it is, or copy it."""
+    return write_bundle(tmp_path_factory.mktemp("tiny"))

@@ -99,7 +99,7 @@ def run_cases(
     backends: Sequence[str],
     *,
     step: Callable[[str], None] = lambda message: None,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
 ) -> Session:
     """Run ``cases`` on each of ``backends`` of the bundle at ``url``.
 
@@ -109,7 +109,7 @@ def run_cases(
     Args:
         url: the bundle's address, with a trailing slash.
         step: is told what is being done, on the caller's thread.
-        timeout: seconds that loading, or one prediction, may take.
+        timeout: seconds that loading, or one prediction, may take; :data:`TIMEOUT` by default.
 
     Raises:
         BrowserError: there is no browser, it does not start, or it died.
@@ -124,7 +124,7 @@ def run_cases(
 
     def work() -> None:
         try:
-            _drive(url, cases, backends, headers, timeout, messages.put, stop, runs, browsers)
+            _drive(url, cases, backends, headers, timeout or TIMEOUT, messages.put, stop, runs, browsers)
         except BaseException as error:
             failures.append(error)
         finally:
