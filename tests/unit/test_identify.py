@@ -344,3 +344,53 @@ def test_identifying_imports_neither_tensorflow_nor_keras(tmp_path):
         [sys.executable, "-c", code, str(tmp_path / "m.keras")], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def external_link(file: h5py.File, other: Path) -> None:
+    file["layers/dense"] = h5py.ExternalLink(str(other), "/secret")
+
+
+def external_storage(file: h5py.File, other: Path) -> None:
+    file.create_dataset("layers/dense", (4,), "u1", external=[(str(other), 0, 4)])
+
+
+def virtual_dataset(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource(str(other), "secret", (4,))
+    file.create_virtual_dataset("layers/dense", layout)
+
+
+def made_of_nothing(file: h5py.File, other: Path) -> None:
+    file.create_dataset("layers/dense", (2**30,), "f4", chunks=(2**20,))
+
+
+@pytest.mark.parametrize(
+    ("plant", "what"),
+    [
+        (external_link, "links to another file: /layers/dense"),
+        (external_storage, "takes numbers from another file: /layers/dense"),
+        (virtual_dataset, "takes numbers from another file: /layers/dense"),
+        (made_of_nothing, "would grow from 1 to 4294967296 bytes: /layers/dense"),
+    ],
+)
+@pytest.mark.parametrize("compression", [None, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_weights_that_come_from_elsewhere_are_refused(tmp_path, plant, what, compression):
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["secret"] = [1, 2, 3, 4]
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = "{}"
+        file.create_group("layers")["self"] = h5py.SoftLink("/layers")
+        file["layers/again"] = file["layers"]  # a group that contains itself
+        plant(file, tmp_path / "other.h5")
+    path = tmp_path / "m.h5"
+    if compression is not None:
+        entries = {**keras_entries(), "model.weights.h5": path.read_bytes()}
+        path = write_zip(tmp_path / "m.keras", entries, compression)
+    message = refusal(path)
+    assert what in message
+    assert "Do not use this file" in message
+
+
+def test_an_archive_whose_weights_are_no_hdf5_file_is_refused(tmp_path):
+    path = write_zip(tmp_path / "m.keras", {**keras_entries(), "model.weights.h5": b"not hdf5" * 100})
+    assert "is damaged: model.weights.h5 in it is not whole" in refusal(path)

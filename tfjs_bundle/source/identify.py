@@ -172,6 +172,8 @@ def _keras_archive(path: Path) -> SourceFile:
                 raise SourceError(
                     f"{path} is not a Keras archive: its config.json names no model.", _SAVE_AGAIN
                 )
+            if "model.weights.h5" in archive.namelist():
+                _check_weights(path, archive)
             metadata = {}
             if "metadata.json" in archive.namelist():
                 metadata = _json(path, "metadata.json", archive.read("metadata.json"))
@@ -186,6 +188,18 @@ def _keras_archive(path: Path) -> SourceFile:
         _name(path),
         version if isinstance(version, str) else None,
     )
+
+
+def _check_weights(path: Path, archive: zipfile.ZipFile) -> None:
+    from tfjs_bundle.source import hdf5  # only here: h5py takes a while to import
+
+    try:
+        with hdf5.open_entry(archive, "model.weights.h5") as weights:
+            hdf5.refuse_foreign_data(path, weights)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise SourceError(
+            f"{path} is damaged: model.weights.h5 in it is not whole: {_short(error)}", _COPY_AGAIN
+        ) from None
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -245,8 +259,11 @@ def _check_is_keras(path: Path, names: list[str]) -> None:
 def _hdf5(path: Path) -> SourceFile:
     import h5py  # only here: it takes a while to import
 
+    from tfjs_bundle.source import hdf5
+
     try:
         with h5py.File(path, "r") as file:
+            hdf5.refuse_foreign_data(path, file)
             attributes = {
                 key: _text(file.attrs[key]) for key in ("model_config", "keras_version") if key in file.attrs
             }
