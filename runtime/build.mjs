@@ -7,7 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -339,9 +339,10 @@ async function readKernels() {
   return { backends, ops: Object.fromEntries(Object.entries(ops).sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
-/** Write everything at once: a build that fails leaves the previous one alone. */
+/** Write beside the output and swap: nobody reads half a runtime, a failed build leaves the previous one. */
 function write() {
-  rmSync(out, { recursive: true, force: true });
+  const fresh = `${out}.${process.pid}.new`;
+  const old = `${out}.${process.pid}.old`;
   const { version } = JSON.parse(read(join(TFJS, "tfjs-core/package.json")));
   entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   const sizes = Object.fromEntries(
@@ -352,9 +353,12 @@ function write() {
   files.set("runtime.json", `${JSON.stringify({ tfjs_version: version, files: entries, sizes }, null, 1)}\n`);
   files.set("kernels.json", `${JSON.stringify(kernels, null, 1)}\n`);
   for (const [path, contents] of files) {
-    mkdirSync(dirname(join(out, path)), { recursive: true });
-    writeFileSync(join(out, path), contents);
+    mkdirSync(dirname(join(fresh, path)), { recursive: true });
+    writeFileSync(join(fresh, path), contents);
   }
+  if (existsSync(out)) renameSync(out, old);
+  renameSync(fresh, out);
+  rmSync(old, { recursive: true, force: true });
 }
 
 function printSizes() {

@@ -197,15 +197,23 @@ def test_an_unknown_backend_is_unsupported(run):
     assert 'there is no backend "tpu"' in result["message"]
 
 
-@pytest.mark.parametrize("worker", [True, False], ids=["worker", "page"])
-def test_a_worker_that_may_not_start_is_an_error_and_not_a_wait(page, static_host, bundle, worker):
+def test_a_script_answered_with_a_web_page_is_an_integrity_error(page, static_host, bundle):
     host = static_host(bundle)
-    host.answer_html(next(path.relative_to(bundle).as_posix() for path in (bundle / "runtime").glob("engine-*")))
+    (engine,) = (bundle / "runtime").glob("engine-*.js")
+    host.answer_html(f"runtime/{engine.name}")
     page.goto(f"{host.url}loader.d.ts")
-    options = {"backend": "cpu", "worker": worker}
-    result = page.evaluate(WITH_MODEL % PREDICT, [options, X.ravel().tolist(), Y.ravel().tolist()])
+    result = page.evaluate(WITH_MODEL % PREDICT, [{"backend": "cpu"}, [], []])
     assert result["code"] == "integrity"
-    assert "engine-" in result["message"]
+    assert f"a web page in place of runtime/{engine.name}" in result["message"]
+
+
+def test_a_worker_that_may_not_start_is_an_error_and_not_a_wait(page, static_host, bundle):
+    host = static_host(bundle)
+    host.headers["Content-Security-Policy"] = "worker-src 'none'"
+    page.goto(f"{host.url}loader.d.ts")
+    result = page.evaluate(WITH_MODEL % PREDICT, [{"backend": "cpu"}, [], []])
+    assert result["code"] == "backend"
+    assert "worker" in result["message"]
 
 
 def test_an_aborted_load_says_so(page, static_host, bundle):
@@ -252,12 +260,14 @@ def test_a_lost_webgl_context_ends_in_an_error_and_not_in_a_wait(run):
           return context;
         };
       }
-      globalThis.loseContexts = () => contexts.forEach((gl) => gl.getExtension("WEBGL_lose_context")?.loseContext());
+      const lose = (gl) => gl.getExtension("WEBGL_lose_context")?.loseContext();
+      globalThis.loseContexts = () => contexts.forEach(lose);
     """
     result = run(
         """await model.predict(inputs);
         loseContexts();
-        const first = await model.predict(inputs).then(() => ({}), ({ code, message }) => ({ code, message }));
+        const told = ({ code, message }) => ({ code, message });
+        const first = await model.predict(inputs).then(() => ({}), told);
         const again = await loadModel({ backend: "webgl", worker: false });
         return { first, ...plain(await again.predict(inputs)) };""",
         backend="webgl",
