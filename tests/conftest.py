@@ -1,8 +1,13 @@
-"""What all tests share: one real Chromium for the whole run."""
+"""What all tests share, each started once for the whole run: Chromium, a TensorFlow process, saved models."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import models
 import pytest
+
+from tfjs_bundle.convert.child import Child
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +21,24 @@ def chromium():
         browser = launch(playwright)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def child():
+    """The process with TensorFlow in it; a build forgets the model of the one before."""
+    with Child() as child:
+        yield child
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Callable[[str], models.Sample]:
+    """A function from a name in ``models.MODELS`` to the saved model with its example; each made once."""
+    directory = tmp_path_factory.mktemp("models")
+    made: dict[str, models.Sample] = {}
+
+    def get(name: str) -> models.Sample:
+        if name not in made:
+            made[name] = models.make(name, directory)
+        return made[name]
+
+    return get

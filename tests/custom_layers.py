@@ -1,0 +1,32 @@
+"""A subclassed model and its layer, registered with Keras: what a user names with ``--custom-objects``."""
+
+from __future__ import annotations
+
+import keras
+
+
+@keras.saving.register_keras_serializable("tests")
+class Doubled(keras.layers.Layer):
+    """Multiplies by a learned number per channel, and by two."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="uniform", name="scale")
+
+    def call(self, x):
+        return 2 * x * self.scale
+
+
+@keras.saving.register_keras_serializable("tests")
+class Rated(keras.Model):
+    """Subclassed: a dict in, a dict out, dropout that only acts in training."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.hidden = keras.layers.Dense(6, activation="tanh")
+        self.doubled = Doubled()
+        self.dropout = keras.layers.Dropout(0.5)
+        self.head = keras.layers.Dense(3)
+
+    def call(self, inputs, training=False):
+        hidden = self.doubled(self.hidden(inputs["features"]))
+        return {"rating": self.head(self.dropout(hidden, training=training)), "code": hidden}
