@@ -10,12 +10,16 @@ import signal
 import stat
 import threading
 
+import numpy as np
 import pytest
-from tiny_bundle import cases_and_references, write_bundle
+from tiny_bundle import cases_and_references, graph, predict, write_bundle
 
+from tfjs_bundle import convert
 from tfjs_bundle.bundle import load_bundle
+from tfjs_bundle.cli import main
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.errors import BrowserError, ParityError, SourceError
+from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.kernels import BackendSupport
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.verify import browser, driver, run, verify_build, verify_golden
@@ -146,6 +150,80 @@ def test_a_loader_that_never_settles_is_given_up(bundle, monkeypatch):
     (bundle / "loader.js").write_text("export const loadModel = () => new Promise(() => {});")
     report = run(bundle, *cases_and_references(), backends=("cpu",))
     assert report.describe() == "cpu: failed, loading took more than 0.5 s"
+
+
+# a build
+
+
+@pytest.fixture
+def build_tiny(tmp_path, monkeypatch, capsys):
+    """Build the tiny model's model.json by the command line; the reference is numpy's, plus ``error``."""
+    source = tmp_path / "source"
+    source.mkdir()
+    files = serde.dump(graph(), "tests")
+    (source / "model.json").write_bytes(files.model_json)
+    for file in files.shards:
+        file.write(source / file.name)
+
+    def build(*options, error=0.0):
+        def reference(converted, inputs, child):
+            outputs = predict(inputs)
+            return {**outputs, "sum": outputs["sum"] + np.float32(error)}
+
+        monkeypatch.setattr(convert, "predict", reference)
+        with pytest.raises(SystemExit) as ended:
+            main(["build", str(source / "model.json"), "-o", str(tmp_path / "dist"), *options])
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return build
+
+
+def test_a_build_with_a_wrong_reference_exits_with_5_and_leaves_the_previous_output(build_tiny, tmp_path):
+    code, _, errors = build_tiny("--backend", "cpu")
+    assert code == 0, errors
+    parity = json.loads((tmp_path / "dist" / "parity.json").read_bytes())
+    assert (parity["status"], list(parity["backends"])) == ("passed", ["cpu"])
+    before = {path: path.read_bytes() for path in (tmp_path / "dist").rglob("*") if path.is_file()}
+
+    code, out, errors = build_tiny("--backend", "cpu", "--backend", "wasm", error=0.25)
+    assert code == 5
+    assert "cpu: failed" in errors
+    assert "wasm: failed" in errors
+    assert "output 'sum'" in errors
+    assert "largest difference 0.25" in errors
+    assert "Traceback" not in out + errors
+    assert {path: path.read_bytes() for path in (tmp_path / "dist").rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dist", "source"]
+
+
+def test_verify_exits_with_5_when_the_golden_cases_do_not_agree(tmp_path, capsys):
+    directory = write_bundle(tmp_path, golden_bias=0.3)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(directory), "--backend", "cpu"])
+    assert ended.value.code == 5
+    assert "output 'probabilities' (golden 1): largest difference" in capsys.readouterr().err
+
+
+def test_verify_prints_one_json_object_and_nothing_else(tiny_bundle, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(tiny_bundle), "--backend", "cpu", "--json"])
+    captured = capsys.readouterr()
+    assert (ended.value.code, captured.err) == (0, "")
+    assert json.loads(captured.out)["backends"]["cpu"]["status"] == "passed"
+
+
+def test_a_build_without_a_browser_exits_with_7_only_when_verification_was_asked_for(
+    build_tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(browser, "find_chromium", lambda playwright: None)
+    code, _, errors = build_tiny("--verify")
+    assert code == 7
+    assert "No Chromium" in errors
+    assert not (tmp_path / "dist").exists()
+    code, _, errors = build_tiny()
+    assert (code, json.loads((tmp_path / "dist" / "parity.json").read_bytes())["status"]) == (0, "not run")
+    assert "Parity was not run" in errors
 
 
 # what does not run
