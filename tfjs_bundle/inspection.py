@@ -23,6 +23,7 @@ from tfjs_bundle.graph.ir import GraphModel, Signature, TensorSpec
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
 from tfjs_bundle.source.model import LayerInfo
+from tfjs_bundle.terminal import format_bytes
 
 #: A visitor's peak memory was measured at about 2.5 times the weights on wasm (one shard at a time), above a
 #: page with the runtime in it.
@@ -135,8 +136,8 @@ def render(inspection: Inspection) -> RenderableType:
     parts.append(
         Text(
             f"weights   {inspection.parameters:,} numbers, "
-            f"{inspection.weight_bytes / 1e6:.1f} MB uncompressed\n"
-            f"memory    about {inspection.peak_bytes / 1e6:.0f} MB at the peak on the visitor's device "
+            f"{format_bytes(inspection.weight_bytes)} uncompressed\n"
+            f"memory    about {format_bytes(inspection.peak_bytes)} at the peak on the visitor's device "
             "(an estimate for batch 1)"
         )
     )

@@ -10,6 +10,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tfjs_bundle.pipeline import BuildResult
+from tfjs_bundle.terminal import format_bytes
+from tfjs_bundle.verify.report import ParityReport
 
 
 def to_json(result: BuildResult) -> dict[str, Any]:
@@ -38,9 +40,9 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
         Text.from_markup(f"\n[bold green]Built {escape(bundle.name)}[/] in {escape(str(bundle.directory))}"),
         Padding(
             Text(
-                f"size    {_bytes(sizes.total)}, of which weights {_bytes(sizes.weights)}\n"
-                f"visit   {_bytes(sizes.first_visit)} to the first prediction on wasm, "
-                f"{_bytes(sizes.first_visit_compressed)} with brotli\n"
+                f"size    {format_bytes(sizes.total)}, of which weights {format_bytes(sizes.weights)}\n"
+                f"visit   {format_bytes(sizes.first_visit)} to the first prediction on wasm, "
+                f"{format_bytes(sizes.first_visit_compressed)} with brotli\n"
                 f"time    {sum(result.seconds.values()):.1f} s: "
                 + ", ".join(
                     f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1
@@ -48,7 +50,7 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             ),
             (0, 0, 0, 2),
         ),
-        result.parity.table(),
+        _parity(result.parity),
     ]
     lacking = [
         f"{name} (needs {', '.join(entry['missing_ops'])})"
@@ -68,9 +70,8 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
     return Group(*lines)
 
 
-def _bytes(count: int) -> str:
-    if count < 1000:
-        return f"{count} B"
-    if count < 1_000_000:
-        return f"{count / 1000:.0f} kB"
-    return f"{count / 1_000_000:.1f} MB"
+def _parity(report: ParityReport) -> RenderableType:
+    """Return the table, or one line where nothing was compared."""
+    if report.backends:
+        return Padding(report.table(), (1, 0, 1, 2))
+    return Text(f"  parity  {report.describe()}", "yellow")

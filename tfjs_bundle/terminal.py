@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,15 @@ from tfjs_bundle.progress import Event, Progress
 _WORTH_A_LINE = 0.5
 
 
+def format_bytes(count: int) -> str:
+    """Return a size for a person, in decimal units: ``118 kB``, ``5.6 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
 @contextmanager
 def progress_on_terminal(quiet: bool = False) -> Iterator[Progress]:
     """Yield a progress that draws itself on standard error; ``quiet`` draws nothing at all."""
@@ -22,7 +30,6 @@ def progress_on_terminal(quiet: bool = False) -> Iterator[Progress]:
         yield Progress()
         return
     console = Console(stderr=True, highlight=False)
-    start = time.perf_counter()
     with console.status("Starting", spinner="dots") as status:
 
         def show(event: Event) -> None:
@@ -33,7 +40,6 @@ def progress_on_terminal(quiet: bool = False) -> Iterator[Progress]:
             elif event.kind == "warning":
                 console.print(f"[yellow]Warning:[/] {escape(event.message)}")
             elif event.kind == "done" and (event.seconds or 0) >= _WORTH_A_LINE:
-                elapsed = time.perf_counter() - start
-                console.print(f"[dim]{elapsed:6.1f} s[/]  {escape(event.message)}")
+                console.print(f"[green]✓[/] {escape(event.message)} [dim]{event.seconds:.1f} s[/]")
 
         yield Progress(show)
