@@ -13,7 +13,7 @@ STOCK := .venv-tensorflowjs
 checksum = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
 INSTALLED := $(VENV)/.installed-$(call checksum,pyproject.toml)
 STOCK_INSTALLED := $(STOCK)/.installed-$(call checksum,pyproject.toml)
-NODE_MODULES := node_modules/.installed-$(call checksum,package.json package-lock.json)
+NODE_MODULES := node_modules/.installed-$(call checksum,.npmrc package.json package-lock.json)
 
 # Where `make demo` writes; SERVE=0 stops after the build.
 DEMO := build/demo

