@@ -101,6 +101,7 @@ const slimTfjs = {
 const out = readArguments();
 const files = new Map();
 const compressed = new Map();
+const packages = new Set();
 const entries = [];
 
 await buildEngine();
@@ -136,6 +137,16 @@ function contentName(part, contents, extension) {
   return `runtime/${part}-${hash}.${extension}`;
 }
 
+/** Run esbuild and note which packages it took code from. */
+async function compile(options) {
+  const result = await esbuild.build(options);
+  for (const input of Object.keys(result.metafile.inputs)) {
+    const [, name] = /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input) ?? [];
+    if (name) packages.add(name);
+  }
+  return result;
+}
+
 /** Where esbuild says an output goes, as a path of the compiled runtime. */
 function outputPath(file) {
   return relative(join(ROOT, "out"), resolve(ROOT, file)).replaceAll("\\", "/");
@@ -143,7 +154,7 @@ function outputPath(file) {
 
 /** Engine and backends: one build, so that they share TF.js's core in chunks. */
 async function buildEngine() {
-  const result = await esbuild.build({
+  const result = await compile({
     ...COMMON,
     splitting: true,
     entryPoints: {
@@ -186,7 +197,7 @@ async function buildEngine() {
 
 /** The worker's script, which imports nothing by itself: the page tells it where the engine is. */
 async function buildWorker() {
-  const result = await esbuild.build({
+  const result = await compile({
     ...COMMON,
     entryPoints: { worker: `${SOURCE}/worker.ts` },
     entryNames: "runtime/[name]-[hash]",
@@ -227,7 +238,7 @@ function addBinaries() {
 }
 
 async function buildLoader() {
-  const result = await esbuild.build({
+  const result = await compile({
     ...COMMON,
     splitting: true,
     entryPoints: { loader: `${SOURCE}/loader.ts` },
@@ -244,7 +255,7 @@ async function buildLoader() {
 }
 
 async function buildServiceWorker() {
-  const result = await esbuild.build({
+  const result = await compile({
     ...COMMON,
     format: "iife",
     entryPoints: { sw: `${SOURCE}/service-worker.ts` },
@@ -259,7 +270,7 @@ async function buildDemo() {
   const styles = existsSync(join(ROOT, SOURCE, "demo/demo.css"))
     ? { "demo-style": `${SOURCE}/demo/demo.css` }
     : {};
-  const result = await esbuild.build({
+  const result = await compile({
     ...COMMON,
     entryPoints: { demo: `${SOURCE}/demo/main.ts`, ...styles },
     entryNames: "runtime/[name]-[hash]",
@@ -273,7 +284,7 @@ async function buildDemo() {
 
 async function buildVerify() {
   if (!existsSync(join(ROOT, SOURCE, "verify/harness.ts"))) return;
-  const result = await esbuild.build({
+  const result = await compile({
     ...COMMON,
     entryPoints: { harness: `${SOURCE}/verify/harness.ts` },
     entryNames: "verify/[name]",
@@ -288,11 +299,8 @@ async function buildVerify() {
 
 /** Licences of everything that is compiled in, each text once. */
 async function addLicences() {
-  const packages = ["tfjs-core", "tfjs-converter", ...BACKENDS.map((name) => `tfjs-backend-${name}`)].map(
-    (name) => `@tensorflow/${name}`,
-  );
   const texts = new Map();
-  for (const name of [...packages, "seedrandom", "long"]) {
+  for (const name of [...packages].sort()) {
     const directory = join(ROOT, "node_modules", name);
     const { version, license } = JSON.parse(read(join(directory, "package.json")));
     const file = ["LICENSE", "LICENSE.md", "LICENSE.txt"]
