@@ -86,10 +86,11 @@ async function openCache(base: string): Promise<{ cache: Cache | null; problem: 
   }
 }
 
+/** Work on a URL in progress: two models of one page never download one file twice. */
+const busy = new Map<string, Promise<unknown>>();
+
 class CacheStore implements Store {
   problem: string;
-  /** Work on a URL in progress, so that two callers never download one file twice. */
-  readonly #busy = new Map<string, Promise<unknown>>();
 
   constructor(
     readonly baseUrl: string,
@@ -101,16 +102,16 @@ class CacheStore implements Store {
 
   async fetch(file: StoreFile, options: FetchOptions = {}): Promise<ArrayBuffer> {
     const url = fileUrl(this.baseUrl, file);
-    for (let busy = this.#busy.get(url); busy; busy = this.#busy.get(url)) {
-      await busy.catch(() => {});
+    for (let work = busy.get(url); work; work = busy.get(url)) {
+      await work.catch(() => {});
     }
     throwIfAborted(options.signal);
     const work = this.#fetch(url, file, options);
-    this.#busy.set(url, work);
+    busy.set(url, work);
     try {
       return await work;
     } finally {
-      this.#busy.delete(url);
+      busy.delete(url);
     }
   }
 
