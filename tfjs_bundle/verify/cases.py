@@ -78,6 +78,16 @@ class Draw:
     dtype: str
     shape: tuple[int, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the draw as golden.json has it."""
+        return {
+            "seed": self.seed,
+            "low": _plain(self.low),
+            "high": _plain(self.high),
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+        }
+
     def values(self) -> np.ndarray:
         """Return the tensor; dtype float32, int32, bool or object (of ``str``)."""
         uniform = mulberry32(self.seed, math.prod(self.shape)).astype(np.float64) / 2**32
@@ -255,16 +265,7 @@ def golden_json(cases: Iterable[Case], outputs: Iterable[Mapping[str, np.ndarray
         assert case.draws or not case.inputs, "only drawn cases travel"
         entries.append(
             {
-                "inputs": {
-                    name: {
-                        "seed": draw.seed,
-                        "low": _plain(draw.low),
-                        "high": _plain(draw.high),
-                        "dtype": draw.dtype,
-                        "shape": list(draw.shape),
-                    }
-                    for name, draw in case.draws.items()
-                },
+                "inputs": {name: draw.to_json() for name, draw in case.draws.items()},
                 "outputs": {name: _golden_output(np.asarray(value)) for name, value in expected.items()},
             }
         )

@@ -330,7 +330,12 @@ def _page_headers(url: str) -> dict[str, str]:
 
 
 def _packed(case: Case) -> dict[str, dict[str, Any]]:
-    return {name: _pack(value) for name, value in case.inputs.items()}
+    """Return the inputs for the harness, which draws by itself what was drawn: it need not travel."""
+    drawn = {name: draw for name, draw in case.draws.items() if draw.dtype != "string"}
+    return {
+        name: {"draw": drawn[name].to_json()} if name in drawn else _pack(value)
+        for name, value in case.inputs.items()
+    }
 
 
 def _pack(value: np.ndarray) -> dict[str, Any]:

@@ -3,7 +3,14 @@
  * would, and hands tensors to and fro as base64. It is served beside the bundle, never inside it.
  */
 
+import { drawInput, type GoldenInput } from "../golden.js";
+
 type Numbers = Float32Array | Int32Array | Uint8Array;
+
+/** A tensor that the page draws itself, so that nothing large has to travel. */
+interface Drawn {
+  draw: GoldenInput;
+}
 
 /** A tensor on its way between Python and the page: little-endian bytes, or strings. */
 interface Packed {
@@ -36,7 +43,7 @@ interface LoadJob {
 }
 
 interface PredictJob {
-  inputs: Record<string, Packed>;
+  inputs: Record<string, Packed | Drawn>;
   timeout: number;
 }
 
@@ -132,13 +139,17 @@ async function within<Result>(timeout: number, what: string, work: Promise<Resul
   }
 }
 
-function unpackAll(inputs: Record<string, Packed>): Record<string, PublicTensor> {
+function unpackAll(inputs: Record<string, Packed | Drawn>): Record<string, PublicTensor> {
   return Object.fromEntries(Object.entries(inputs).map(([name, packed]) => [name, unpack(packed)]));
 }
 
-function unpack({ shape, dtype, base64, strings }: Packed): PublicTensor {
+function unpack(input: Packed | Drawn): PublicTensor {
+  if ("draw" in input) return drawInput(input.draw);
+  const { shape, dtype, base64, strings } = input;
   if (strings) return { data: strings, shape, dtype };
-  const bytes = Uint8Array.from(atob(base64 ?? ""), (character) => character.charCodeAt(0));
+  const text = atob(base64 ?? "");
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
   const data =
     dtype === "float32"
       ? new Float32Array(bytes.buffer)
