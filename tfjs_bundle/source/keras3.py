@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfjs_bundle.errors import BundleError, SourceError, UnsupportedModelError
 from tfjs_bundle.source.custom import refuse_code
 from tfjs_bundle.source.identify import SourceFile
-from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names
+from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names, reason, reference_of
 
 READER = f"Keras {keras.__version__}"
 
@@ -95,19 +95,13 @@ def from_model(
     def call(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         return [leaf for leaf in keras.tree.flatten(call_structured(list(tensors))) if leaf is not None]
 
-    def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        tensors = [
-            tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
-        ]
-        with keras.StatelessScope():  # states and seeds stay as the file has them, call after call
-            return [np.asarray(output) for output in call(tensors)]
-
     return SourceModel(
         call=call,
         inputs=inputs,
         output_names=output_names,
         keras3_variables=_variables(model),
-        reference=reference,
+        # in a scope, states and seeds stay as the file has them, call after call
+        reference=reference_of(call, inputs, keras.StatelessScope),
         layers=tuple(_layers(model)),
         reader=READER,
         keras_version=file.keras_version,
@@ -206,8 +200,8 @@ def _subclassed_signature(
     if not shapes:
         raise UnsupportedModelError(
             f"The input shapes of {type(model).__name__} in {file.path} are not known: "
-            "it is a subclassed model that was saved without ever being called.",
-            "Call it once on real data, or give it a functional form, and save it again.",
+            "it was saved without a keras.Input and without ever being called.",
+            "Call it once on real data, or start it with a keras.Input, and save it again.",
         )
     arguments = _call_arguments(model, shapes)
     leaves = [
@@ -440,21 +434,6 @@ def _output_shape(layer: Any) -> str:
 
 
 # --- what Keras's exceptions mean ------------------------------------------------------------------
-
-
-def reason(error: BaseException) -> str:
-    """Return the part of an exception that a person can use: one line, without configurations."""
-    text = re.sub(r"\x1b\[\d*m", "", str(error)).strip() or type(error).__name__
-    # "Exception encountered when calling X.call().\n\n<the error>\n\nArguments received by ..."
-    calling = re.match(r"Exception encountered when calling ([\w.]+\(\))\.\s+(.+)", text, re.DOTALL)
-    # "<class 'X'> could not be deserialized properly. ... config={...}. Exception encountered: <the error>"
-    reading = re.match(r".*?class '?([\w.]+)'?.*Exception encountered: (.+)", text, re.DOTALL)
-    if calling:
-        text = f"{calling[1]}: {calling[2]}"
-    elif reading:
-        text = f"{reading[1].rpartition('.')[2]}: {reading[2]}"
-    noise = r"\n|\s*(?:Full object config|config=\{|Please ensure you are using|See http)"
-    return re.split(noise, text)[0].strip()[:300].rstrip(".") + "."
 
 
 def explain(file: SourceFile, reader: str, error: Exception) -> SourceError:

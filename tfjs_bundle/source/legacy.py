@@ -16,7 +16,7 @@ from tfjs_bundle.errors import SourceError, UnsupportedModelError
 from tfjs_bundle.source import keras3
 from tfjs_bundle.source.custom import refuse_code
 from tfjs_bundle.source.identify import SourceFile
-from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names
+from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names, reason, reference_of
 
 
 def may_read(file: SourceFile) -> bool:
@@ -117,7 +117,7 @@ def _both_reasons(file: SourceFile, reader: str, refused: keras3.Refused, error:
     return SourceError(
         f"{file.path} can be read by neither Keras.\n"
         f"  {refused.reader}: {refused}\n"
-        f"  {reader}: {keras3.reason(error)}",
+        f"  {reader}: {reason(error)}",
         "Load it with the Keras that wrote it"
         + (f" ({file.keras_version})" if file.keras_version else "")
         + " and export it as a SavedModel.",
@@ -131,9 +131,12 @@ def _in_float32(
     if not precision:
         return model, ""
     config = keras3.config_in_float32(model.get_config())
-    with tf_keras.utils.custom_object_scope(custom_objects):
-        clone = type(model).from_config(config)
-    clone.set_weights(model.get_weights())
+    try:
+        with tf_keras.utils.custom_object_scope(custom_objects):
+            clone = type(model).from_config(config)
+        clone.set_weights(model.get_weights())
+    except Exception as error:  # whatever a custom layer raises
+        raise keras3.explain(file, f"tf_keras {tf_keras.__version__} in float32", error) from error
     if _other_float(clone):
         raise UnsupportedModelError(
             f"A layer of {file.path} computes in {precision} whatever its configuration says; "
@@ -190,18 +193,12 @@ def _source_model(file: SourceFile, model: Any, reader: str, warnings: tuple[str
         packed = keras.tree.pack_sequence_as(structure, list(tensors))
         return keras.tree.flatten(model(packed, training=False))
 
-    def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        tensors = [
-            tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
-        ]
-        return [np.asarray(output) for output in call(tensors)]
-
     return SourceModel(
         call=call,
         inputs=inputs,
         output_names=output_names,
         keras3_variables=(),
-        reference=reference,
+        reference=reference_of(call, inputs),
         layers=tuple(_layers(model)),
         reader=reader,
         keras_version=file.keras_version,

@@ -6,13 +6,15 @@ This module does not import TensorFlow itself; the readers that make a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfjs_bundle.errors import SourceError, UsageError
+from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.source.identify import SourceFile
 
 if TYPE_CHECKING:
@@ -113,6 +115,54 @@ def public_names(paths: Iterable[tuple[Sequence[object], str]]) -> tuple[str, ..
         taken.add(unique)
         names.append(unique)
     return tuple(names)
+
+
+def reference_of(
+    call: Callable[[list[tf.Tensor]], list[tf.Tensor]],
+    inputs: tuple[InputSpec, ...],
+    scope: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    """Return ``call`` as an eager function of numpy arrays, run within ``scope``.
+
+    Its inputs are converted to the signature's dtypes.
+
+    Raises (when called):
+        UnsupportedModelError: the model itself fails on these inputs.
+    """
+    import tensorflow as tf
+
+    def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        try:
+            tensors = [
+                tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
+            ]
+            with scope():
+                return [np.asarray(output) for output in call(tensors)]
+        except Exception as error:  # TensorFlow's, Keras's, or a custom layer's own
+            shapes = ", ".join(
+                f"{spec.name} {np.shape(array)}" for array, spec in zip(arrays, inputs, strict=False)
+            )
+            raise UnsupportedModelError(
+                f"The model itself fails in Keras on inputs of its signature ({shapes}): {reason(error)}",
+                "If it only takes certain values or sizes, give some with --data FILE.npz.",
+            ) from error
+
+    return reference
+
+
+def reason(error: BaseException) -> str:
+    """Return the part of an exception that a person can use: one line, without configurations."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).strip() or type(error).__name__
+    # "Exception encountered when calling X.call().\n\n<the error>\n\nArguments received by ..."
+    calling = re.match(r"Exception encountered when calling ([\w.]+\(\))\.\s+(.+)", text, re.DOTALL)
+    # "<class 'X'> could not be deserialized properly. ... config={...}. Exception encountered: <the error>"
+    reading = re.match(r".*?class '?([\w.]+)'?.*Exception encountered: (.+)", text, re.DOTALL)
+    if calling:
+        text = f"{calling[1]}: {calling[2]}"
+    elif reading:
+        text = f"{reading[1].rpartition('.')[2]}: {reading[2]}"
+    noise = r"\n|\s*(?:Full object config|config=\{|Please ensure you are using|See http)"
+    return re.split(noise, text)[0].strip()[:300].rstrip(".") + "."
 
 
 def open_model(

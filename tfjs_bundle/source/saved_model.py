@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.source.identify import SourceFile
-from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel
+from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, reference_of
 
 READER = f"TensorFlow {tf.__version__}"
 
@@ -70,18 +70,12 @@ def read(file: SourceFile, signature: str | None = None) -> SourceModel:
         assert loaded is not None  # a signature does not keep its own variables alive
         return [outputs[name] for name in output_names]
 
-    def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        tensors = [
-            tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
-        ]
-        return [np.asarray(output) for output in call(tensors)]
-
     return SourceModel(
         call=call,
         inputs=inputs,
         output_names=output_names,
         keras3_variables=(),
-        reference=reference,
+        reference=reference_of(call, inputs),
         layers=tuple(_layers(variables)),
         reader=READER,
         keras_version=None,
