@@ -41,7 +41,7 @@ help: ## List the targets
 
 .PHONY: demo
 demo: runtime browser ## Build the digits example, verify it and serve it (SERVE=0: do not serve)
-	@$(BIN)/tfjs-bundle demo -o $(DEMO) $(if $(filter 0,$(SERVE)),--no-serve)
+	@$(BIN)/tfjs-bundle demo --verify -o $(DEMO) $(if $(filter 0,$(SERVE)),--no-serve)
 
 .PHONY: test
 test: lint test-runtime browser stock ## Run every check and test, TypeScript and Python

@@ -13,7 +13,18 @@ import hatch_build
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Each takes longer to import than `--help` may take as a whole, or is needed only to show something.
-HEAVY = ("tensorflow", "tf_keras", "keras", "numpy", "rich", "jinja2", "brotli", "playwright", "starlette", "uvicorn")
+HEAVY = (
+    "tensorflow",
+    "tf_keras",
+    "keras",
+    "numpy",
+    "rich",
+    "jinja2",
+    "brotli",
+    "playwright",
+    "starlette",
+    "uvicorn",
+)
 
 
 def test_help_imports_nothing_heavy() -> None:

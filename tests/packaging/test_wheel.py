@@ -85,14 +85,23 @@ def test_the_wheel_carries_the_package_the_runtime_the_templates_and_the_example
         "licenses/LICENSE",
     }
     runtime = {name for name in names if name.startswith("tfjs_bundle/_runtime/")}
-    templates = {name.replace("templates/", "tfjs_bundle/_templates/", 1) for name in tracked(clone, "templates")}
+    templates = {
+        name.replace("templates/", "tfjs_bundle/_templates/", 1) for name in tracked(clone, "templates")
+    }
     example = {"tfjs_bundle/_demo/digits.keras", "tfjs_bundle/_demo/tfjs-bundle.toml"}
     assert names - info - runtime == tracked(clone, "tfjs_bundle") | templates | example
 
     # Everything in runtime/ is named by its content; the rest is filled in per bundle, or never published.
     inside = {name.removeprefix("tfjs_bundle/_runtime/") for name in runtime}
-    assert {name for name in inside if "/" not in name} == {"kernels.json", "loader.js", "runtime.json", "sw.js"}
-    published = {name for name in inside if name.startswith("runtime/")} - {"runtime/THIRD_PARTY_LICENSES.txt"}
+    assert {name for name in inside if "/" not in name} == {
+        "kernels.json",
+        "loader.js",
+        "runtime.json",
+        "sw.js",
+    }
+    published = {name for name in inside if name.startswith("runtime/")} - {
+        "runtime/THIRD_PARTY_LICENSES.txt"
+    }
     assert published
     assert not [name for name in published if not re.search(r"-[0-9A-Za-z]{8,}\.(js|wasm|css)$", name)]
     assert {name.partition("/")[0] for name in inside if "/" in name} == {"runtime", "verify"}
@@ -105,9 +114,7 @@ def test_the_sdist_carries_the_sources_and_the_compiled_runtime(clone: Path, dis
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    sources = {
-        name for name in tracked(clone, ".") if not name.startswith((".ci/", "bench/"))
-    }
+    sources = {name for name in tracked(clone, ".") if not name.startswith((".ci/", "bench/"))}
     assert sources - names == set()
     assert "tfjs_bundle/_runtime/loader.js" in names
     assert "tfjs_bundle/_runtime/inputs.sha256" in names, "an sdist would be compiled again, which takes Node"
@@ -121,8 +128,10 @@ def test_the_wheel_builds_and_verifies_the_example_without_node(
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False, symlinks=True)
     python = environment / "bin" / "python"
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--quiet", wheel, cwd=tmp_path)
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(run(python, "-c", ask, cwd=tmp_path).strip())
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--no-deps", "--quiet", wheel, cwd=tmp_path)
     # TensorFlow and the other dependencies are shared with this environment, to save minutes. A line
     # in a .pth file comes after site-packages, so the wheel's package is the one that is imported;
     # lines of that folder's own .pth files, an editable install among them, are not followed.
