@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import queue
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -290,13 +291,12 @@ class _Guard:
     foreign: list[str] = field(default_factory=list)
 
     def handle(self, route: Route) -> None:
-        address = urlsplit(route.request.url)
-        own = urlsplit(self.url)
-        if (address.scheme, address.netloc) != (own.scheme, own.netloc):
+        path_asked = urlsplit(route.request.url).path
+        if not self._own(route.request.url):
             self._note(route.request.url)
             route.abort("blockedbyclient")
-        elif address.path.startswith(PREFIX):
-            path = HARNESS / address.path.removeprefix(PREFIX)
+        elif path_asked.startswith(PREFIX):
+            path = HARNESS / path_asked.removeprefix(PREFIX)
             if path.parent == HARNESS and path.is_file():
                 route.fulfill(
                     body=path.read_bytes(),
@@ -308,8 +308,14 @@ class _Guard:
             route.continue_()
 
     def console(self, text: str) -> None:
-        if "Content Security Policy" in text and ("connect" in text.lower() or "load" in text.lower()):
-            self._note(next((word.strip("'\"") for word in text.split() if "://" in word), text))
+        if "Content Security Policy" in text:
+            for address in re.findall(r"(?:https?|wss?)://[^\s'\"]+", text):
+                if not self._own(address):
+                    self._note(address)
+
+    def _own(self, address: str) -> bool:
+        given, own = urlsplit(address), urlsplit(self.url)
+        return (given.scheme, given.netloc) == (own.scheme, own.netloc)
 
     def _note(self, address: str) -> None:
         if address not in self.foreign:
