@@ -146,7 +146,8 @@ def test_a_host_that_sends_no_headers_gets_a_worker_with_the_policy(bundle, stat
           const worker = new Worker(path, { type: "module" });
           worker.onmessage = ({ data }) => resolve(data);
           // The worker imports what it is told to; its policy lets it import nothing of this kind.
-          worker.postMessage({ engine: "data:text/javascript,export const createEngine = () => ({ ok() {} })" });
+          const engine = "data:text/javascript,export const createEngine = () => ({ ok() {} })";
+          worker.postMessage({ engine });
           worker.postMessage({ id: 1, method: "ok", args: [] });
         })""",
         worker,
