@@ -1,4 +1,4 @@
-"""A subclassed model and its layer, registered with Keras: what a user names with ``--custom-objects``."""
+"""Layers and a subclassed model, registered with Keras: what a user names with ``--custom-objects``."""
 
 from __future__ import annotations
 
@@ -30,3 +30,15 @@ class Rated(keras.Model):
     def call(self, inputs, training=False):
         hidden = self.doubled(self.hidden(inputs["features"]))
         return {"rating": self.head(self.dropout(hidden, training=training)), "code": hidden}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Sampling(keras.layers.Layer):
+    """Adds random numbers, at inference too."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(7)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)

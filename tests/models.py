@@ -178,12 +178,13 @@ def mixed_float16() -> Built:
     return _precision("mixed_float16")
 
 
-def random_dropout() -> Built:
-    """Draws random numbers at inference: dropout that is told to train."""
+def random_sampling() -> Built:
+    """Draws random numbers at inference, in a custom layer; needs ``custom_objects``."""
     k = keras()
+    from custom_layers import Sampling
+
     x = k.Input((3,), name="x")
-    y = k.layers.Dropout(0.5, name="noisy")(x, training=True)
-    return k.Model(x, k.layers.Dense(2, name="y")(y)), {"x": _floats(2, 3)}, ["y"]
+    return k.Model(x, k.layers.Dense(2, name="y")(Sampling()(x))), {"x": _floats(2, 3)}, ["y"]
 
 
 MODELS: dict[str, Callable[[], Built]] = {
@@ -199,7 +200,7 @@ MODELS: dict[str, Callable[[], Built]] = {
         subclassed,
         unused_input,
         mixed_float16,
-        random_dropout,
+        random_sampling,
     )
 }
 
@@ -227,7 +228,7 @@ def make(name: str, directory: Path) -> Sample:
             each: outputs[each] if isinstance(outputs, dict) else outputs[i] for i, each in enumerate(names)
         },
         weights=[np.asarray(weight) for weight in model.get_weights()],
-        custom_objects=str(CUSTOM_LAYERS) if name == "subclassed" else None,
+        custom_objects=str(CUSTOM_LAYERS) if name in ("subclassed", "random_sampling") else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from tfjs_bundle.convert import native, tensorflowjs
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.graph import serde
-from tfjs_bundle.graph.ir import GraphModel
+from tfjs_bundle.graph.ir import GraphModel, TensorSpec
 from tfjs_bundle.graph.kernels import layer_of
 
 if TYPE_CHECKING:
     from tfjs_bundle.config import BuildOptions
     from tfjs_bundle.convert.info import ModelInfo
     from tfjs_bundle.source.identify import SourceFile
+    from tfjs_bundle.source.model import InputSpec
 
 CONVERTERS = {"native": native.convert, "tensorflowjs": tensorflowjs.convert}
 
@@ -96,7 +98,10 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
                 "allow_random": options.allow_random,
             },
         )
+        _refuse_strings("input", "takes", info.inputs)
         graph = CONVERTERS[options.converter](child, info, workspace)
+    _refuse_strings("input", "takes", graph.signature.inputs)
+    _refuse_strings("output", "gives", graph.signature.outputs)
     return Converted(graph, info, _draws_random_numbers(graph, options.allow_random))
 
 
@@ -123,6 +128,15 @@ def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
             "Its predictions cannot be compared with Keras. Remove the sampling, or give --allow-random.",
         )
     return bool(random)
+
+
+def _refuse_strings(kind: str, verb: str, specs: Iterable[InputSpec | TensorSpec]) -> None:
+    for spec in specs:
+        if spec.dtype == "string":
+            raise UnsupportedModelError(
+                f"The {kind} {spec.name!r} {verb} strings, which a bundle does not support yet.",
+                "Turn strings into numbers outside of the model, and leave the lookup layer out of it.",
+            )
 
 
 def _refuse_nan(graph: GraphModel) -> None:

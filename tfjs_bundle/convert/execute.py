@@ -6,30 +6,43 @@ is the same, but neither TF.js's kernels nor our passes take part.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.json_format import ParseDict
 from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.python.framework import op_def_registry
 
 from tfjs_bundle.graph.dtypes import proto_to_numpy
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import Function, GraphModel, Node
 
 #: TF.js's names for ops that TensorFlow knows under another.
 _TENSORFLOW_OPS = {"FusedDepthwiseConv2dNative": "_FusedDepthwiseConv2dNative"}
 
 
+#: Makes the names of functions unique: the trace that a graph came from may still be alive in this process.
+_runs = itertools.count()
+
+
 def execute(graph: GraphModel, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """Run ``graph`` on ``inputs`` (in the signature's order); return its outputs in order."""
+    prefix = f"run_{next(_runs)}_"
     definition = graph_pb2.GraphDef()
     ParseDict({"versions": graph.versions} if graph.versions else {}, definition)
-    definition.node.extend(_node(node) for node in graph.nodes)
+    definition.node.extend(_node(node, prefix) for node in graph.nodes)
     for function in graph.functions.values():
         entry = definition.library.function.add()
-        ParseDict(function.signature, entry.signature)
-        entry.node_def.extend(_node(node) for node in function.nodes)
-        entry.ret.update(function.ret)
+        ParseDict({**function.signature, "name": prefix + function.name}, entry.signature)
+        named = _output_names(function)
+        entry.node_def.extend(
+            _node(replace(node, inputs=[named(tensor) for tensor in node.inputs]), prefix)
+            for node in function.nodes
+        )
+        entry.ret.update({name: named(tensor) for name, tensor in function.ret.items()})
 
     def tensor_name(name: str) -> str:
         return name if ":" in name else f"{name}:0"
@@ -45,10 +58,32 @@ def execute(graph: GraphModel, inputs: list[np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(output.numpy()) for output in tf.nest.flatten(pruned(*arguments))]
 
 
-def _node(node: Node) -> Any:
+def _output_names(function: Function) -> Callable[[str], str]:
+    """Return a function that writes ``"node:output:0"`` with an output that the node's op has.
+
+    TF.js does not look at the middle part, so that a pass may put another op in a node's place;
+    TensorFlow does.
+    """
+    ops = {node.name: node.op for node in function.nodes}
+
+    def named(tensor: str) -> str:
+        parts = tensor.split(":")
+        if len(parts) != 3 or parts[0] not in ops:
+            return tensor
+        op = op_def_registry.get(_TENSORFLOW_OPS.get(ops[parts[0]], ops[parts[0]]))
+        known = [argument.name for argument in op.output_arg] if op else [parts[1]]
+        return tensor if parts[1] in known else f"{parts[0]}:{known[0]}:{parts[2]}"
+
+    return named
+
+
+def _node(node: Node, prefix: str) -> Any:
     proto = node_def_pb2.NodeDef(name=node.name, op=_TENSORFLOW_OPS.get(node.op, node.op), input=node.inputs)
     for name, attr in node.attrs.items():
         ParseDict(attr, proto.attr[name])
+        for function in (proto.attr[name].func, *proto.attr[name].list.func):
+            if function.name:
+                function.name = prefix + function.name
     if node.value is not None:
         dtype = node.attrs.get("dtype", {}).get("type", "DT_FLOAT")
         value = node.value if dtype == "DT_STRING" else node.value.astype(proto_to_numpy(dtype))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_bundle.errors import SourceError
+from tfjs_bundle.errors import SourceError, UnsupportedModelError
 from tfjs_bundle.graph.dtypes import proto_to_numpy as source_dtype
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor, tfjs_to_proto
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec, node_name
@@ -90,6 +90,7 @@ def load(path: Path) -> GraphModel:
     Raises:
         SourceError: it is not a TF.js graph model, or a shard is missing, short or outside of
             the model's directory.
+        UnsupportedModelError: it has lookup tables.
     """
     try:
         model = json.loads(path.read_bytes())
@@ -99,6 +100,11 @@ def load(path: Path) -> GraphModel:
         raise SourceError(
             f"{path} is not a TensorFlow.js graph model.",
             "Give the model.json that a TensorFlow.js converter wrote with the graph model format.",
+        )
+    if (model.get("modelInitializer") or {}).get("node"):
+        raise UnsupportedModelError(
+            f"{path} looks values up in tables, which cannot be carried over yet.",
+            "Turn the values into numbers before the model, and leave the lookup layer out of it.",
         )
     weights = dict(_read_weights(path, model.get("weightsManifest", [])))
     try:
