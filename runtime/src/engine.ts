@@ -160,7 +160,7 @@ export function createEngine(): Engine {
       inTurn(async () => {
         const times: number[] = [];
         for (const count of threads) {
-          handle.setThreads?.(count);
+          if (count > 1) handle.setThreads?.(count);
           let best = Number.POSITIVE_INFINITY;
           const end = performance.now() + TIMING_BUDGET_MS;
           for (let i = 0; i < TIMING_RUNS && (i === 0 || performance.now() < end); i++) {

@@ -25,7 +25,7 @@ export interface WasmConfig {
   binary: ArrayBuffer;
   /** URL of the threads' script, same origin; only for `threaded-simd`. */
   threadScript?: string;
-  /** Threads to start with; only for `threaded-simd`. */
+  /** The most threads there will be, of which one computes at first; only for `threaded-simd`. */
   threads?: number;
 }
 
@@ -40,9 +40,10 @@ export interface BackendConfig {
 export interface BackendHandle {
   /** Settles with a reason when the device is gone for good: then no prediction would ever settle. */
   lost: Promise<string>;
-  /** Threads at work, where the backend has any. */
-  threads?: number;
-  /** Set the number of threads from now on. */
+  /**
+   * Set the number of threads from now on. More than one may be asked for once only: each time takes
+   * new workers from those made at the start, and waiting for one more would block this thread for good.
+   */
   setThreads?(threads: number): void;
 }
 
@@ -78,7 +79,7 @@ export interface Engine {
   addShard(bytes: ArrayBuffer): Promise<void>;
   finish(): Promise<void>;
   run(inputs: TensorMap): Promise<TensorMap>;
-  /** Milliseconds of the fastest of a few runs, for each of these numbers of threads. */
+  /** Milliseconds of the fastest of a few runs, for each of these numbers of threads; the last one stays. */
   time(inputs: TensorMap, threads: number[]): Promise<number[]>;
   setThreads(threads: number): Promise<void>;
   memory(): Promise<EngineMemory>;

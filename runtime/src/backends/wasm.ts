@@ -29,7 +29,6 @@ export async function start(config: BackendConfig): Promise<BackendHandle> {
   const wasm = (findBackend("wasm") as BackendWasm).wasm;
   const handle: BackendHandle = { lost: new Promise(() => undefined) };
   if (config.wasm?.variant === "threaded-simd") {
-    handle.threads = wasm.tfjs.getThreadsCount();
     handle.setThreads = (threads) => {
       announceCores(threads);
       wasm.tfjs.initWithThreadsCount(threads);
@@ -40,10 +39,10 @@ export async function start(config: BackendConfig): Promise<BackendHandle> {
 
 async function instantiate(config: WasmConfig): Promise<WasmModule> {
   const threaded = config.variant === "threaded-simd";
-  const threads = config.threads ?? 1;
   if (threaded) {
-    announceCores(threads);
-    setThreadsCount(threads);
+    // The threads' workers are made ready now; computing begins on one thread, see setThreads.
+    announceCores(1);
+    setThreadsCount(1);
   }
   const module = await new Promise<WasmModule>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("WebAssembly did not start in time")), START_TIMEOUT_MS);
@@ -52,7 +51,7 @@ async function instantiate(config: WasmConfig): Promise<WasmModule> {
       locateFile: (path: string) => (path.endsWith(".worker.js") ? config.threadScript : path),
       // The threads' script holds the factory already, so that this URL is never loaded.
       mainScriptUrlOrBlob: "",
-      threadPoolSize: threads,
+      threadPoolSize: config.threads,
       onAbort: (reason: unknown) => reject(new Error(`WebAssembly stopped: ${String(reason)}`)),
     };
     const make = (threaded ? threadedFactory : factory) as unknown as Factory;
