@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from static_host import StaticHost
 from tiny_bundle import write_bundle
 
 #: Milliseconds; generous, since a software GPU on a busy machine is slow. Never slept through.
 TIMEOUT = 60_000
+
+
+def pytest_collection_modifyitems(items):
+    """Everything in this folder starts Chromium, and is marked so."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture
