@@ -8,7 +8,7 @@ import { imageInput } from "./image-input.js";
 import { type InputWidget, type PageData, readPage } from "./page.js";
 import { hideProblem, showProblem } from "./problems.js";
 import { type ResultView, resultView } from "./results.js";
-import { type Badges, showBadges, showLoading } from "./status.js";
+import { makeBadge, showEngine, showLoading, showOffline } from "./status.js";
 import { tensorForm } from "./tensor-form.js";
 
 function start(): void {
@@ -39,7 +39,8 @@ function start(): void {
 }
 
 async function load(demo: Demo, problem: HTMLElement): Promise<void> {
-  const loading = showLoading(byId("loading"));
+  const badge = makeBadge();
+  const loading = showLoading(byId("loading"), badge);
   try {
     const { loadModel } = await import("../loader.js").catch((cause: unknown) => {
       throw Object.assign(new Error(`network: loader.js could not be loaded (${String(cause)})`), {
@@ -50,11 +51,15 @@ async function load(demo: Demo, problem: HTMLElement): Promise<void> {
       serviceWorker: true,
       onProgress: (progress) => loading.update(progress),
     });
-    demo.use(model, showBadges(model));
-  } catch (error) {
-    showProblem(problem, error);
-  } finally {
     loading.done();
+    showOffline(model, badge);
+    showEngine(model);
+    demo.use(model);
+  } catch (error) {
+    loading.done();
+    badge.remove();
+    showProblem(problem, error);
+    problem.scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -64,7 +69,6 @@ class Demo {
   /** Whether results follow every change, without a button. */
   readonly instant: boolean;
   #model: Model | null = null;
-  #badges: Badges | null = null;
   #busy = false;
   #again = false;
 
@@ -84,9 +88,8 @@ class Demo {
     this.instant = this.widgets.every(({ widget }) => widget.instant);
   }
 
-  use(model: Model, badges: Badges): void {
+  use(model: Model): void {
     this.#model = model;
-    this.#badges = badges;
     if (this.instant || this.#again) this.predict(); // from what was drawn or chosen while the model came
   }
 
@@ -120,7 +123,7 @@ class Demo {
       }
       const began = performance.now();
       const outputs = await model.predict(inputs);
-      this.#badges?.timed(performance.now() - began);
+      showEngine(model, performance.now() - began);
       hideProblem(this.problem);
       for (const { name, view } of this.views) view.show(outputs[name]!);
     } catch (error) {

@@ -16,68 +16,61 @@ export interface Loading {
   done(): void;
 }
 
-/** The bar that fills as bytes come. */
-export function showLoading(place: HTMLElement): Loading {
+/** The bar that fills as bytes come; on a phone it lies below the pad, so the badge on top tells too. */
+export function showLoading(place: HTMLElement, badge: HTMLElement): Loading {
   const bar = element("progress", { max: 1, "aria-label": "Download of the model" });
   const text = element("p", { class: "hint" }, "Getting the model…");
   place.replaceChildren(text, bar);
   place.hidden = false;
+  badge.textContent = "Getting the model…";
   return {
     update({ loaded, total, fromCache }) {
       if (total > 0) bar.value = loaded / total;
       if (loaded < total) {
         const from = fromCache ? "Reading from this device" : "Downloading the model";
         text.textContent = `${from}: ${format.bytes(loaded)} of ${format.bytes(total)}`;
+        badge.textContent = `${from} · ${Math.floor((loaded / total) * 100)} %`;
       } else {
-        text.textContent = "Starting the model…";
+        text.textContent = badge.textContent = "Starting the model…";
         bar.removeAttribute("value");
       }
     },
     done() {
       place.hidden = true;
+      badge.textContent = "";
     },
   };
 }
 
-/** A badge in the header; its text can change. */
-function badge(kind: string): HTMLElement {
-  const made = element("li", { class: `badge ${kind}` });
-  byId("badges").append(made);
-  return made;
+/** The badge in the header. */
+export function makeBadge(): HTMLElement {
+  const badge = element("li", { class: "badge", role: "status" });
+  byId("badges").append(badge);
+  return badge;
 }
 
-export interface Badges {
-  /** Milliseconds that the last prediction took, as the visitor waited for it. */
-  timed(milliseconds: number): void;
-}
-
-export function showBadges(model: Model): Badges {
-  const engine = badge("engine");
-  const threads = model.threads > 1 ? `, ${model.threads} threads` : "";
-  const where = `Runs on your ${BACKENDS[model.backend] ?? model.backend}${threads}`;
-  engine.textContent = where;
-
-  const offline = badge("offline");
-  offline.setAttribute("role", "status");
+/** Says whether the page works offline, once that is known, and whether it is offline now. */
+export function showOffline(model: Model, badge: HTMLElement): void {
   let state = { ready: false, reason: "" };
-  const showOffline = () => {
-    offline.classList.toggle("good", state.ready);
-    offline.title = state.reason;
-    if (state.ready) offline.textContent = navigator.onLine ? "Works offline" : "Offline now, and working";
-    else
-      offline.textContent = state.reason ? `Needs the network: ${state.reason}` : "Saving for offline use…";
+  const show = () => {
+    badge.classList.toggle("good", state.ready);
+    badge.title = state.reason;
+    if (state.ready) badge.textContent = navigator.onLine ? "Works offline" : "Offline now, and working";
+    else badge.textContent = state.reason ? `Needs the network: ${state.reason}` : "Saving for offline use…";
   };
-  showOffline();
+  show();
   void model.offline.then((settled) => {
     state = settled;
-    showOffline();
+    show();
   });
-  addEventListener("online", showOffline);
-  addEventListener("offline", showOffline);
+  addEventListener("online", show);
+  addEventListener("offline", show);
+}
 
-  return {
-    timed(milliseconds) {
-      engine.textContent = `${where} · ${format.duration(milliseconds)}`;
-    },
-  };
+/** Says what computes, and how many milliseconds the last prediction took as the visitor waited for it. */
+export function showEngine(model: Model, milliseconds?: number): void {
+  const threads = model.threads > 1 ? `, ${model.threads} threads` : "";
+  const where = `on your ${BACKENDS[model.backend] ?? model.backend}${threads}`;
+  byId("engine").textContent =
+    milliseconds === undefined ? `Runs ${where}` : `Predicted ${where} in ${format.duration(milliseconds)}`;
 }
