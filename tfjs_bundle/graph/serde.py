@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,8 @@ from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSp
 
 #: Bytes; what TF.js's own converter writes, and small enough to be retried.
 SHARD_SIZE = 4 << 20
+
+_FOUR_BYTES = ("float32", "int32", "complex64")
 
 #: digits of a shard's sha256 in its name
 HASH_DIGITS = 16
@@ -65,7 +68,8 @@ def dump(graph: GraphModel, generated_by: str, shard_size: int = SHARD_SIZE) -> 
         generated_by: for ``model.json``'s member of that name.
         shard_size: in bytes; no shard is larger.
     """
-    weights = list(graph.weights().items())
+    # what is not made of 4-byte numbers goes last, so that every typed array may start where its tensor does
+    weights = sorted(graph.weights().items(), key=lambda item: item[1].dtype.name not in _FOUR_BYTES)
     groups = _reorder(list(_groups(weights, shard_size)))
     manifest = []
     shards: dict[str, Shard] = {}
@@ -96,7 +100,8 @@ def load(path: Path) -> GraphModel:
         model = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read: {error}.", "Convert the model again.") from None
-    if not isinstance(model, dict) or "node" not in (model.get("modelTopology") or {}):
+    topology = model.get("modelTopology") if isinstance(model, dict) else None
+    if not isinstance(topology, dict) or "node" not in topology:
         raise SourceError(
             f"{path} is not a TensorFlow.js graph model.",
             "Give the model.json that a TensorFlow.js converter wrote with the graph model format.",
@@ -106,10 +111,9 @@ def load(path: Path) -> GraphModel:
             f"{path} looks values up in tables, which cannot be carried over yet.",
             "Turn the values into numbers before the model, and leave the lookup layer out of it.",
         )
-    weights = dict(_read_weights(path, model.get("weightsManifest", [])))
     try:
-        return _from_json(model, weights)
-    except (KeyError, TypeError, ValueError) as error:
+        return _from_json(model, dict(_read_weights(path, model.get("weightsManifest", []))))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceError(
             f"{path} is damaged: {type(error).__name__}: {error}.", "Convert the model again."
         ) from None
@@ -272,7 +276,9 @@ def _read_shard(path: Path, name: str) -> bytes:
 def _decode(data: bytes, offset: int, spec: dict[str, Any], path: Path) -> tuple[np.ndarray, int]:
     """Return one tensor and the bytes it takes; dequantizes as TF.js does."""
     shape = tuple(spec["shape"])
-    count = int(np.prod(shape, dtype=np.int64))
+    if any(size < 0 for size in shape):
+        raise ValueError(f"the tensor {spec['name']!r} has the shape {shape}")
+    count = math.prod(shape)
     if spec["dtype"] == "string":
         return _decode_strings(data, offset, shape, count)
     quantization = spec.get("quantization")
@@ -295,6 +301,8 @@ def _decode_strings(data: bytes, offset: int, shape: tuple[int, ...], count: int
         length = int.from_bytes(data[offset : offset + 4], "little")
         items.append(data[offset + 4 : offset + 4 + length])
         offset += 4 + length
+    if offset > len(data):
+        raise ValueError("a shard ends before its strings do")
     value = np.empty(count, object)
     value[:] = items
     return value.reshape(shape), offset - start

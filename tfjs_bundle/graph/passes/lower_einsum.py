@@ -147,6 +147,8 @@ def _sizes(shape: str, axes: list[int], hint: str, emit: Emitter) -> str:
 def _concat(parts: list[str], hint: str, emit: Emitter) -> str:
     if not parts:
         return emit.const(np.zeros(0, np.int32), hint)
+    if len(parts) == 1:
+        return parts[0]
     axis = emit.const(np.int32(0), f"{hint}_axis")
     return emit.op("ConcatV2", hint, [*parts, axis], T="DT_INT32", Tidx="DT_INT32", N=len(parts))
 
