@@ -17,7 +17,6 @@ HEAVY = (
     "tensorflow",
     "tf_keras",
     "keras",
-    "numpy",
     "rich",
     "jinja2",
     "brotli",
