@@ -47,7 +47,7 @@ def pictures(tmp_path_factory) -> Path:
     (directory / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     (directory / "index.html").write_text("<!doctype html><title>pictures</title>")
     esbuild = next(iter((ROOT / "node_modules" / "@esbuild").glob("*/bin/esbuild")), None)
-    assert esbuild, "node_modules is missing: run `make setup`"
+    assert esbuild, "node_modules is missing: run `make test-runtime`"
     source = ROOT / "runtime" / "src" / "preprocessing" / "image.ts"
     command = [esbuild, source, "--bundle", "--format=esm", f"--outfile={directory / 'image.js'}"]
     subprocess.run(command, check=True, capture_output=True)

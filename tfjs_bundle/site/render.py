@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -145,7 +145,8 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
             add(file["path"], content, file["role"], backends, file.get("part") or "")
 
     add(NO_JEKYLL, b"", "hosting")
-    values = _template_values(spec, entries)
+    created_with = {**spec.created_with, "tfjs": compiled["tfjs_version"]}
+    values = _template_values(replace(spec, created_with=created_with), entries)
     for path, content in _render_templates(template, values):
         if path in files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
             raise UsageError(
@@ -156,7 +157,7 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
 
     bundle = Bundle(
         name=spec.name,
-        created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]},
+        created_with=created_with,
         source=dict(spec.source),
         inputs=spec.inputs,
         outputs=spec.outputs,
