@@ -3,6 +3,7 @@
 import { BundleError } from "./errors.js";
 
 export const SCHEMA_VERSION = 1;
+export const MANIFEST = "bundle.json";
 
 export const BACKENDS = ["webgpu", "webgl", "wasm", "cpu"] as const;
 export type BackendName = (typeof BACKENDS)[number];

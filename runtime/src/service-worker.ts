@@ -13,6 +13,7 @@ import {
   directoryUrl,
   fileUrl,
   isContentNamed,
+  MANIFEST,
   type ManifestFile,
   parseManifest,
   pathUrl,
@@ -167,7 +168,9 @@ async function storeShell(build: Build): Promise<void> {
     const { bytes, headers } = await fetchShellFile(file);
     await cache.put(key, new Response(bytes, { headers: storedHeaders(file.path, headers) }));
   };
-  await Promise.all(build.shell.map(store));
+  // The manifest comes last: by then the page, which needs it first, has stored it.
+  await Promise.all(build.shell.filter(({ path }) => path !== MANIFEST).map(store));
+  await Promise.all(build.shell.filter(({ path }) => path === MANIFEST).map(store));
 }
 
 /** What the page has loaded a moment ago may come from the HTTP cache, if it is of this build. */
@@ -175,7 +178,8 @@ async function fetchShellFile({
   path,
   sha256,
 }: ShellFile): Promise<{ bytes: ArrayBuffer; headers: Headers }> {
-  const url = path === "./" ? base : pathUrl(base, path);
+  // The manifest by the address that the page asks for, everything else by the browser's own.
+  const url = path === "./" ? base : path === MANIFEST ? shellKey({ path, sha256 }) : pathUrl(base, path);
   let why = "";
   for (const cache of ["default", "reload"] as const) {
     const response = await fetch(url, { cache, credentials: "same-origin" });
@@ -234,7 +238,7 @@ let files: Map<string, ManifestFile> | undefined;
 /** The files of this build's manifest by path; none while the manifest is not stored. */
 async function manifestFiles(build: Build): Promise<Map<string, ManifestFile>> {
   if (!files) {
-    const key = versionedUrl(pathUrl(base, "bundle.json"), build.manifest.sha256);
+    const key = versionedUrl(pathUrl(base, MANIFEST), build.manifest.sha256);
     const response = await (await openCache()).match(key, { ignoreVary: true });
     if (!response) return new Map();
     const { files: named } = parseManifest(await response.text());

@@ -7,7 +7,7 @@
 
 import { abortedError, BundleError, isBundleError, throwIfAborted } from "./errors.js";
 import { sha256Hex } from "./integrity.js";
-import { cacheName, directoryUrl, fileUrl, type ManifestFile } from "./manifest.js";
+import { cacheName, directoryUrl, fileUrl, MANIFEST, type ManifestFile } from "./manifest.js";
 import { storedHeaders } from "./responses.js";
 
 export interface FileProgress {
@@ -54,7 +54,7 @@ const PARALLEL = 4;
 
 /** bundle.json as a file to fetch: it cannot name itself, the build names it. */
 export function manifestFile(manifest: { sha256: string; size: number }): StoreFile {
-  return { path: "bundle.json", role: "page", ...manifest };
+  return { path: MANIFEST, role: "page", ...manifest };
 }
 
 /**

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from layered_bundle import agrees, load_and_predict, write_layered
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -231,3 +232,34 @@ def test_a_service_worker_that_cannot_be_installed_says_why(bundle, static_host,
     assert agrees(result)
     assert not result["offline"]["ready"]
     assert "icon.svg on the host is not the one of the build" in result["offline"]["reason"]
+
+
+def test_a_page_opened_as_a_file_says_to_put_it_on_a_web_server(tiny_bundle, page):
+    page.goto((tiny_bundle / "index.html").as_uri())
+    expect(page.get_by_text("put its directory on a web server instead")).to_be_visible()
+
+
+@pytest.mark.parametrize("caching", ["none", "no-cache", "max-age"])
+def test_the_demo_page_asks_once_for_what_the_model_needs(tiny_bundle, static_host, page, caching):
+    """Its own script and style, which the browser loads by itself, are at most asked for again."""
+    host = static_host(tiny_bundle, caching=caching)
+    page.goto(host.url)
+    expect(page.get_by_text("Works offline")).to_be_visible(timeout=60_000)
+    counts = host.counts
+    again = {path for path, count in counts.items() if count > 1}
+    assert not {path for path in again if path.startswith(("model/", "runtime/")) and "demo" not in path}
+    assert max(counts.values()) <= 2
+    if caching == "no-cache":
+        assert {request.path for request in host.requests if request.status == 304} == again
+
+
+def test_the_whole_demo_page_works_with_the_server_stopped(tiny_bundle, static_host, page):
+    host = static_host(tiny_bundle)
+    page.goto(host.url)
+    expect(page.get_by_text("Works offline")).to_be_visible(timeout=60_000)
+    host.stop()
+    failed = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.reload()
+    expect(page.get_by_text("Works offline")).to_be_visible(timeout=60_000)
+    assert failed == []
