@@ -6,6 +6,7 @@ name it has on the command line; the command line wins. They are parsed once, he
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,23 @@ from tfjs_bundle.errors import UsageError
 CONVERTERS = ("native", "tensorflowjs")
 DEFAULT_BACKENDS = ("wasm", "cpu")
 _SHARD_SIZE = 4 << 20
+_PATHS = (str, os.PathLike)
+#: What the value of an option may be, and how that is called; the others are checked where they are used.
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "name": (str, "a text"),
+    "signature": (str, "a text"),
+    "task": (str, "a text"),
+    "converter": (str, "a text"),
+    "unsafe": (bool, "true or false"),
+    "allow_random": (bool, "true or false"),
+    "verify": (bool, "true or false"),
+    "custom_objects": (_PATHS, "a module or a path"),
+    "template": (_PATHS, "a path"),
+    "data": (_PATHS, "a path"),
+    "labels": ((*_PATHS, list, Mapping), "a path, a list or a table of lists"),
+    "preprocessing": (Mapping, "a table"),
+    "backends": ((str, list, tuple), "a list"),
+}
 _SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -155,6 +173,7 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
     unknown = sorted(set(values) - known)
     if unknown:
         raise UsageError(f"There is no option {unknown[0]!r}.", f"Options are {', '.join(sorted(known))}.")
+    _check_types(values)
     if isinstance(values.get("backends"), str):
         values["backends"] = [values["backends"]]
     if "backends" in values:
@@ -168,9 +187,28 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
         _among([values["task"]], tuple(TASKS), "task")
     if "shard_size" in values:
         values["shard_size"] = parse_size(values["shard_size"])
-    if isinstance(values.get("labels"), Path):
-        values["labels"] = read_labels(values["labels"])
+    if isinstance(values.get("labels"), (str, os.PathLike)):
+        values["labels"] = read_labels(Path(values["labels"]))
+    for name in ("template", "data"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    if values.get("custom_objects") is not None:
+        values["custom_objects"] = os.fspath(values["custom_objects"])
     return BuildOptions(**values)
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        wanted = _TYPES.get(name)
+        if wanted and value is not None and not isinstance(value, wanted[0]):
+            raise UsageError(f"The option {name!r} must be {wanted[1]}, not {value!r}.", "Correct it.")
+    labels = values.get("labels")
+    lists = list(labels.values()) if isinstance(labels, Mapping) else [labels]
+    for each in lists:
+        if isinstance(each, list) and not all(isinstance(label, str) for label in each):
+            raise UsageError(f"The labels must be texts, not {each!r}.", "Put each one in quotes.")
+        if isinstance(labels, Mapping) and not isinstance(each, list):
+            raise UsageError(f"The labels of an output must be a list, not {each!r}.", "Correct it.")
 
 
 def _among(given: Any, known: tuple[str, ...], what: str) -> None:

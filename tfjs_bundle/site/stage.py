@@ -7,6 +7,7 @@ stood there before stays as it was.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -57,7 +58,7 @@ def publish(staging: Path, output: Path) -> None:
             output.rename(old)
         try:
             staging.rename(output)
-        except OSError:
+        except BaseException:  # Ctrl-C too
             with suppress(OSError):
                 old.rename(output)
             raise
@@ -70,7 +71,12 @@ def check_output(output: Path) -> None:
     Raises:
         OutputError: it is a file, a directory whose contents are not a bundle, or cannot be written.
     """
-    output = output.resolve()
+    with _refusals(output):
+        _check_output(output.resolve())
+
+
+def _check_output(output: Path) -> None:
+    _put_back(output)
     if output.is_dir():
         ours = (output / MANIFEST).exists() or not any(output.iterdir())
         if not ours:
@@ -83,6 +89,15 @@ def check_output(output: Path) -> None:
     parent = next(parent for parent in output.parents if parent.exists())
     if not os.access(parent, os.W_OK | os.X_OK) or not parent.is_dir():
         raise OutputError(f"{parent} cannot be written.", "Name a directory with -o that you may write.")
+
+
+def _put_back(output: Path) -> None:
+    """Undo what a process left that was killed between the two renames of :func:`publish`."""
+    if output.exists() or not output.parent.is_dir():
+        return
+    previous = list(output.parent.glob(f".{glob.escape(output.name)}.*.previous"))
+    if previous:
+        max(previous, key=lambda path: path.stat().st_mtime).rename(output)
 
 
 def write_parity(directory: Path, text: bytes) -> None:
