@@ -18,9 +18,9 @@ from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
 from tfjs_bundle.site.render import render
 from tfjs_bundle.source.identify import SourceFile, identify
-from tfjs_bundle.verify import run as run_parity
-from tfjs_bundle.verify import verify_build, verify_golden
 from tfjs_bundle.verify.cases import golden_json
+from tfjs_bundle.verify.parity import run as run_parity
+from tfjs_bundle.verify.parity import verify_build, verify_golden
 from tfjs_bundle.verify.plan import Plan, plan
 from tfjs_bundle.verify.report import ParityReport
 

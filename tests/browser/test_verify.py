@@ -22,8 +22,9 @@ from tfjs_bundle.errors import BrowserError, ParityError, SourceError
 from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.kernels import BackendSupport
 from tfjs_bundle.progress import Progress
-from tfjs_bundle.verify import browser, driver, run, verify_build, verify_golden
+from tfjs_bundle.verify import browser, driver
 from tfjs_bundle.verify.browser import VARIABLE, find_chromium
+from tfjs_bundle.verify.parity import run, verify_build, verify_golden
 
 EVERYWHERE = dict.fromkeys(("webgpu", "webgl", "wasm", "cpu"), BackendSupport(True))
 
