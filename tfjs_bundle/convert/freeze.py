@@ -30,6 +30,7 @@ from tfjs_bundle.convert.trace_store import TRACE, WEIGHTS, StoredTensor
 from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec
+from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS
 
 if TYPE_CHECKING:
     from tfjs_bundle.source.model import SourceModel
@@ -167,12 +168,15 @@ def _optimize(trace: _Trace) -> Any:
 def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> GraphModel:
     """Turn the GraphDef into our IR; ``store`` keeps each constant and returns its stand-in."""
     input_nodes = [tensor.op.name for tensor in trace.inputs]
+    groups = _convolution_groups(graph_def)
     nodes = []
     for proto in graph_def.node:
         node = _node(proto, store)
         if node.op == "Placeholder" and node.name in trace.weights:
             node = Node(node.name, "Const", value=store(_value(trace.weights[node.name])))
             node.attrs["dtype"] = {"type": _dtype_name(trace.weights[proto.name].dtype)}
+        if groups.get(node.name, 1) > 1:
+            node.attrs[GROUPS] = {"i": str(groups[node.name])}
         nodes.append(node)
     present = {node.name for node in nodes}
     for name, spec in zip(input_nodes, model.inputs, strict=True):
@@ -191,6 +195,23 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
         versions=MessageToDict(graph_def.versions),
         layers={},
     )
+
+
+def _convolution_groups(graph_def: Any) -> dict[str, int]:
+    """Return the groups of each Conv2D: TensorFlow infers them from the shapes of input and filter."""
+    if not any(node.op == "Conv2D" for node in graph_def.node):
+        return {}
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    found = {}
+    for operation in graph.get_operations():
+        if operation.type == "Conv2D":
+            inputs, kernel = (tensor.shape for tensor in operation.inputs)
+            axis = 1 if operation.get_attr("data_format") == b"NCHW" else 3
+            if inputs.rank == 4 and kernel.rank == 4 and inputs[axis] and kernel[2]:
+                found[operation.name] = inputs[axis] // kernel[2]
+    return found
 
 
 def _signature(model: SourceModel, input_nodes: list[str], outputs: list[Any]) -> Signature:

@@ -84,7 +84,6 @@ _KERNELS: Mapping[str, tuple[str, ...]] = {
     "BiasAdd": ("Add",),
     "Mul": ("Multiply",),
     "LogSoftmax": ("Max", "Sub", "Exp", "Sum", "Log"),
-    "MatrixBandPart": ("Range", "Sub", "Less", "LogicalAnd", "Select", "Pack", "Unpack"),
     "Div": ("RealDiv",),
     "DivNoNan": ("RealDiv", "Equal", "Select"),
     "FloorMod": ("Mod",),

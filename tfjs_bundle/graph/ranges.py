@@ -6,7 +6,18 @@ from tfjs_bundle.graph.ir import GraphModel, Node, node_name
 
 #: Ops that hand their first input on, its values unchanged.
 _HAND_ON = frozenset(
-    ("Identity", "Cast", "Reshape", "ExpandDims", "Squeeze", "Transpose", "ConcatV2", "Pack")
+    (
+        "Identity",
+        "Cast",
+        "Reshape",
+        "ExpandDims",
+        "Squeeze",
+        "Transpose",
+        "ConcatV2",
+        "Pack",
+        "SelectV2",
+        "AddV2",
+    )
 )
 
 

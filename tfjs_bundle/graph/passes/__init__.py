@@ -9,11 +9,21 @@ from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
+from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
+from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
 
 #: In order: what TF.js lacks is lowered first, dead nodes go last.
-LOWERING = (lower_einsum, lower_erfc, lower_softsign, cast_bool_reverse, remove_unused)
+LOWERING = (
+    lower_einsum,
+    lower_erfc,
+    lower_softsign,
+    lower_matrix_band_part,
+    split_grouped_convolutions,
+    cast_bool_reverse,
+    remove_unused,
+)
 
 
 def lower(graph: GraphModel) -> GraphModel:

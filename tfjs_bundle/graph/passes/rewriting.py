@@ -32,6 +32,17 @@ class Emitter:
         """Add the node that bears the replaced node's name."""
         self._add(Node(self._prefix, op, inputs, attributes(**types)))
 
+    def node(self, node: Node) -> str:
+        """Add a copy of ``node`` under its name behind the replaced node's."""
+        return self._add(Node(self._name(node.name), node.op, node.inputs, dict(node.attrs), node.value))
+
+    def split(self, axis: str, tensor: str, count: int, hint: str, dtype: str) -> list[str]:
+        """Add a Split and return the references to its ``count`` outputs."""
+        node = Node(self._name(hint), "Split", [axis, tensor], attributes(T=dtype, num_split=count))
+        self.nodes.append(node)
+        output = ":output" if self._suffix else ""
+        return [f"{node.name}{output}:{index}" for index in range(count)]
+
     def const(self, value: np.ndarray | np.generic, hint: str) -> str:
         """Add a constant and return the reference to it."""
         return self._add(constant(self._name(hint), value))

@@ -1,0 +1,51 @@
+"""TF.js has no grouped convolution: Conv2D takes as many channels as its filter has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
+
+#: The attribute in which the converter notes the groups of a Conv2D; TensorFlow infers them from shapes.
+GROUPS = "groups"
+
+
+def split_grouped_convolutions(graph: GraphModel) -> GraphModel:
+    """Rewrite a Conv2D of g groups as g convolutions of a part of the channels each, concatenated.
+
+    Requires the attribute :data:`GROUPS` where there are groups. Leaves no such Conv2D.
+    """
+
+    def rewrite(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
+        groups = int(node.attrs.get(GROUPS, {}).get("i", "1"))
+        if groups == 1:
+            return False
+        dtype = str(node.attrs["T"]["type"])
+        kept: dict[str, Any] = {name: attr for name, attr in node.attrs.items() if name != GROUPS}
+        channels = emit.const(np.int32(3 if _channels_last(node) else 1), "channels")
+        inputs = emit.split(channels, node.inputs[0], groups, "inputs", dtype)
+        filters = _filters(node, groups, emit, by_name, dtype)
+        parts = []
+        for index, (part, kernel) in enumerate(zip(inputs, filters, strict=True)):
+            parts.append(emit.node(Node(f"group_{index}", "Conv2D", [part, kernel], kept)))
+        emit.last("ConcatV2", [*parts, channels], T=dtype, Tidx="DT_INT32", N=groups)
+        return True
+
+    return replace_nodes(graph, "Conv2D", rewrite)
+
+
+def _filters(node: Node, groups: int, emit: Emitter, by_name: dict[str, Node], dtype: str) -> list[str]:
+    """Split the filter ``[height, width, in, out]`` along its last axis, at once where it is a constant."""
+    constant = by_name.get(node_name(node.inputs[1]))
+    if constant is not None and constant.value is not None:
+        pieces = np.split(constant.value, groups, axis=3)
+        return [emit.const(np.ascontiguousarray(piece), f"filter_{i}") for i, piece in enumerate(pieces)]
+    return emit.split(emit.const(np.int32(3), "filter_axis"), node.inputs[1], groups, "filters", dtype)
+
+
+def _channels_last(node: Node) -> bool:
+    # protobuf's JSON form of bytes is base64: NCHW
+    return node.attrs.get("data_format", {}).get("s") != "TkNIVw=="
