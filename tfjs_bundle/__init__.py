@@ -96,7 +96,9 @@ def verify(
     from tfjs_bundle.progress import Progress
 
     merged = configuration.options(options, None, use_directory=False)
-    return pipeline.verify(str(bundle), Path(against) if against else None, merged, Progress(on_event))
+    report = pipeline.verify(str(bundle), Path(against) if against else None, merged, Progress(on_event))
+    report.raise_if_failed()
+    return report
 
 
 def serve(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,29 @@ from tfjs_bundle.config import CONVERTERS
 from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
-    pass
+    from tfjs_bundle.convert.child import Child
 
 _PATH = click.Path(path_type=Path)
 
 
+@dataclass
+class _Output:
+    """What becomes of standard output: one JSON object with ``--json``, in whatever way the command ends."""
+
+    as_json: bool = False
+    printed: bool = False
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; the process ends with the exit code of what happened."""
+    output = _Output()
     try:
-        code = cli.main(arguments, prog_name="tfjs-bundle", standalone_mode=False)
+        code = cli.main(arguments, prog_name="tfjs-bundle", standalone_mode=False, obj=output)
     except BundleError as error:
-        click.secho(f"Error: {error.what}", fg="red", err=True)
-        if error.cure:
-            click.echo(error.cure, err=True)
+        if output.as_json and not output.printed:
+            told = {"what": error.what, "cure": error.cure, "exit_code": error.exit_code}
+            click.echo(json.dumps({"error": told}, indent=1, ensure_ascii=False))
+        _show(error)
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -39,6 +50,12 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("Interrupted; the output is as it was.", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: BundleError) -> None:
+    click.secho(f"Error: {error.what}", fg="red", err=True)
+    if error.cure:
+        click.echo(error.cure, err=True)
 
 
 def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -90,8 +107,20 @@ _page = _options(
     click.option("--shard-size", metavar="BYTES", help="The largest shard, for instance 4M (the default)."),
     click.option("--template", type=_PATH, metavar="DIR", help="Templates that replace ours by name."),
 )
+
+
+def _note_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    context.ensure_object(_Output).as_json = value
+    return value
+
+
 _as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else."
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_note_json,
+    is_eager=True,
+    help='Print one JSON object on stdout and nothing else; a refusal is {"error": ...}.',
 )
 _verify = click.option(
     "--verify/--no-verify", default=None, help="Compare with Keras in Chromium (default: if there is one)."
@@ -127,7 +156,10 @@ def cli() -> None:
 @_as_json
 def build(source: Path, output: Path, config: Path | None, as_json: bool, **given: Any) -> None:
     """Build SOURCE into a bundle that any static host serves, and verify it against Keras."""
-    _build(source, output, config, given, as_json)
+    from tfjs_bundle.convert.child import Child
+
+    with Child() as child:
+        _build(source, output, config, given, child=child, as_json=as_json, hint=True)
 
 
 @cli.command()
@@ -140,16 +172,30 @@ def build(source: Path, output: Path, config: Path | None, as_json: bool, **give
 @_verify
 @_verifying
 def serve(source: Path, host: str, port: int, open_browser: bool, config: Path | None, **given: Any) -> None:
-    """Serve a bundle's directory, or build SOURCE and serve the result."""
-    import tempfile
-
+    """Serve a bundle's directory; or build SOURCE, serve the result, and build again when SOURCE changes."""
     if (source / "bundle.json").is_file():
         _serve(source, host, port, open_browser)
         return
-    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary:
+
+    import tempfile
+
+    from tfjs_bundle.convert.child import Child
+    from tfjs_bundle.serve.watch import watching
+
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary, Child() as child:
         output = Path(temporary) / "dist"
-        _build(source, output, config, given, as_json=False, hint=False)
-        _serve(output, host, port, open_browser)
+        _build(source, output, config, given, child=child)
+
+        def rebuild() -> None:
+            click.echo(f"{source} has changed.", err=True)
+            try:
+                _build(source, output, config, given, child=child)
+            except BundleError as error:
+                _show(error)
+                click.echo("The last good build is still being served.", err=True)
+
+        with watching([source], rebuild):
+            _serve(output, host, port, open_browser)
 
 
 @cli.command()
@@ -171,6 +217,7 @@ def verify(bundle: str, against: Path | None, as_json: bool, **given: Any) -> No
         _print_json(report.to_json())
     else:
         _console().print(report.table())
+    report.raise_if_failed()
 
 
 @cli.command()
@@ -205,9 +252,10 @@ def demo(output: Path, serving: bool, verify: bool | None, port: int, open_brows
     from tfjs_bundle.site.demo import demo_directory
 
     directory = demo_directory()
-    _build(
-        directory / "digits.keras", output, directory / "tfjs-bundle.toml", {"verify": verify}, as_json=False
-    )
+    settings = directory / "tfjs-bundle.toml"
+    with Child() as child:
+        given = {"verify": verify}
+        _build(directory / "digits.keras", output, settings, given, child=child, hint=not serving)
     if serving:
         _serve(output, "127.0.0.1", port, open_browser)
 
@@ -218,14 +266,21 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(
-    source: Path, output: Path, config: Path | None, given: dict[str, Any], as_json: bool, hint: bool = True
+    source: Path,
+    output: Path,
+    config: Path | None,
+    given: dict[str, Any],
+    *,
+    child: Child,
+    as_json: bool = False,
+    hint: bool = False,
 ) -> None:
     from tfjs_bundle import pipeline, summary
     from tfjs_bundle.config import options
-    from tfjs_bundle.convert.child import Child
 
     merged = options(_given(given), config)
-    with _progress(quiet=as_json) as progress, Child(progress) as child:
+    with _progress(quiet=as_json) as progress:
+        child.progress = progress
         result = pipeline.build(source, output, merged, progress, child)
     if as_json:
         _print_json(summary.to_json(result))
@@ -265,3 +320,4 @@ def _console(stderr: bool = True) -> Any:
 
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    click.get_current_context().ensure_object(_Output).printed = True

@@ -88,13 +88,12 @@ def build(
 
 
 def verify(location: str, against: Path | None, options: BuildOptions, progress: Progress) -> ParityReport:
-    """Verify the finished bundle at ``location``, a directory or an address.
+    """Compare the finished bundle at ``location``, a directory or an address; the report says how it went.
 
     Args:
         against: the source to compare with; without it the golden cases in the bundle are run.
 
     Raises:
-        ParityError: the numbers are not equal.
         BundleError: the bundle, the source or the browser is at fault.
     """
     if against is None:
@@ -112,7 +111,6 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             references = [convert.predict(converted, case.inputs, child) for case in cases]
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(location, cases, references, backends=options.backends, progress=progress)
-    report.raise_if_failed()
     return report
 
 

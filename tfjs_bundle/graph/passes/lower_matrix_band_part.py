@@ -67,11 +67,11 @@ def _rows_minus_columns(tensor: str, emit: Emitter, dtype: str) -> str:
         shrink_axis_mask=0,
     )
     zero, one = emit.const(np.int32(0), "start"), emit.const(np.int32(1), "delta")
-    gathering: dict[str, Any] = {"Tparams": "DT_INT32", "Tindices": "DT_INT32", "Taxis": "DT_INT32", "batch_dims": 0}
+    gathering: dict[str, Any] = dict.fromkeys(("Tparams", "Tindices", "Taxis"), "DT_INT32")
     indices = []
     for position, (name, axis) in enumerate((("rows", 1), ("columns", 0))):
         at = emit.const(np.int32(position), f"{name}_at")
-        size = emit.op("GatherV2", name, [matrix, at, zero], **gathering)
+        size = emit.op("GatherV2", name, [matrix, at, zero], batch_dims=0, **gathering)
         numbers = emit.op("Range", f"{name}_range", [zero, size, one], Tidx="DT_INT32")
         column = [numbers, emit.const(np.int32(axis), f"{name}_axis")]
         indices.append(emit.op("ExpandDims", f"{name}_index", column, T="DT_INT32", Tdim="DT_INT32"))
