@@ -6,11 +6,13 @@ Each says what it requires and what it leaves. A pass keeps the names of the ten
 from __future__ import annotations
 
 from tfjs_bundle.graph.ir import GraphModel
+from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
+from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
 
@@ -20,8 +22,10 @@ LOWERING = (
     lower_erfc,
     lower_softsign,
     lower_matrix_band_part,
+    lower_stateless_random,
     split_grouped_convolutions,
     cast_bool_reverse,
+    bypass_identities,
     remove_unused,
 )
 
