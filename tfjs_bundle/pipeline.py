@@ -66,7 +66,7 @@ def build(
             graph = passes.lower(converted.graph)
             backends = kernels.support(graph)
         with progress.stage("reference", "Predicting the reference"):
-            presentation = present(file.name, graph.signature, options, progress)
+            presentation = present(file.name, converted.model_name, graph.signature, options, progress)
             cases = _cases(converted, graph, presentation, options)
             golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
             parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
@@ -106,7 +106,7 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
         ):
             converted = convert.convert(identify(against), options, child, Path(temporary))
             graph = passes.lower(converted.graph)
-            presentation = present(location, graph.signature, options, progress)
+            presentation = present(location, converted.model_name, graph.signature, options, progress)
             cases = _cases(converted, graph, presentation, options).parity
             references = [convert.predict(converted, case.inputs, child) for case in cases]
         with progress.stage("verify", "Verifying in Chromium"):

@@ -38,18 +38,21 @@ class Presentation:
         return found
 
 
-def present(name: str, signature: Signature, options: BuildOptions, progress: Progress) -> Presentation:
+def present(
+    name: str, model_name: str, signature: Signature, options: BuildOptions, progress: Progress
+) -> Presentation:
     """Settle what the options leave open.
 
     Args:
         name: the source's, where the options give none.
+        model_name: Keras's own, which tells how keras.applications' models take pictures.
 
     Raises:
         UsageError: labels or preprocessing do not fit the signature.
     """
     inputs, outputs = _infos(signature.inputs), _infos(signature.outputs)
     task = options.task or preprocessing.default_task(inputs, outputs)
-    schemas, warnings = preprocessing.resolve(options.preprocessing, inputs, task, name)
+    schemas, warnings = preprocessing.resolve(options.preprocessing, inputs, task, model_name or name)
     for warning in warnings:
         progress.warn(warning)
     labels = _labels(options.labels, inputs, outputs)

@@ -17,7 +17,7 @@ AGE = TensorSpec("age", (None, 1), "float32", "float32", "z:0")
 
 
 def describe(inputs=(FEATURES,), outputs=(KIND,), progress=None, **options) -> Presentation:
-    return present("model", Signature(inputs, outputs), BuildOptions(**options), progress or Progress())
+    return present("model", "", Signature(inputs, outputs), BuildOptions(**options), progress or Progress())
 
 
 def test_the_source_s_name_is_shown_unless_another_is_given():

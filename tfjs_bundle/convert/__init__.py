@@ -67,6 +67,11 @@ class Converted:
     info: ModelInfo | None
     random: bool
 
+    @property
+    def model_name(self) -> str:
+        """Keras's own name for the model, empty where there is none."""
+        return self.info.model_name if self.info else ""
+
 
 def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Path) -> Converted:
     """Read ``file`` and convert it.

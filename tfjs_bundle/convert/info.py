@@ -19,4 +19,5 @@ class ModelInfo:
     layers: tuple[LayerInfo, ...]
     reader: str
     keras_version: str | None
+    model_name: str
     versions: dict[str, str]

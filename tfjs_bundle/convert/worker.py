@@ -49,6 +49,7 @@ class Worker:
             layers=self._model.layers,
             reader=self._model.reader,
             keras_version=self._model.keras_version,
+            model_name=self._model.model_name,
             versions={"tensorflow": tf.__version__, "keras": keras.__version__},
         )
 

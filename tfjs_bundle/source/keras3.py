@@ -105,6 +105,7 @@ def from_model(
         layers=tuple(_layers(model)),
         reader=READER,
         keras_version=file.keras_version,
+        model_name=str(model.name),
         warnings=tuple(warnings),
     )
 

@@ -202,6 +202,7 @@ def _source_model(file: SourceFile, model: Any, reader: str, warnings: tuple[str
         layers=tuple(_layers(model)),
         reader=reader,
         keras_version=file.keras_version,
+        model_name=str(model.name),
         warnings=warnings,
     )
 

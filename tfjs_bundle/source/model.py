@@ -71,6 +71,7 @@ class SourceModel:
         layers: for ``inspect`` and for messages.
         reader: what read the file, for instance ``Keras 3.15.1``.
         keras_version: the Keras that wrote the file, where the file says so.
+        model_name: Keras's own, by which keras.applications' models are known; may be empty.
         warnings: what the user should know about the reading.
     """
 
@@ -82,6 +83,7 @@ class SourceModel:
     layers: tuple[LayerInfo, ...]
     reader: str
     keras_version: str | None = None
+    model_name: str = ""
     warnings: tuple[str, ...] = ()
 
 
