@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from tfjs_bundle.graph import passes
+from tfjs_bundle.graph import passes, serde
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec
+from tfjs_bundle.graph.passes.name_functions import name_functions
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
 
 pytestmark = pytest.mark.tensorflow
@@ -208,3 +209,54 @@ def test_what_only_a_control_input_needs_stays():
     graph.nodes.insert(0, Node("first", "NoOp"))
     graph.nodes[-1].inputs.append("^first")
     assert "first" in {node.name for node in passes.remove_unused(graph).nodes}
+
+
+def loop_like(numbers: tuple[int, int]) -> GraphModel:
+    """Return a graph of two calls, as TensorFlow names them after other traces."""
+    graph = one_op("Identity", [draw(3)], **attributes(T="DT_FLOAT"))
+    for index, number in enumerate(numbers):
+        name = f"While_body_{number}"
+        argument = f"while_body_{number}___x"
+        signature = {
+            "name": name,
+            "inputArg": [{"name": argument, "type": "DT_FLOAT"}],
+            "outputArg": [{"name": "result", "type": "DT_FLOAT"}],
+        }
+        body = [
+            constant("two", np.float32(index + 2)),
+            Node("scaled", "Mul", [argument, "two:output:0"], attributes(T="DT_FLOAT")),
+        ]
+        function = Function(name, signature, body, {"result": "scaled:z:0"})
+        graph.functions = {name: function, **graph.functions}  # the library's order is by chance
+        types = {"list": {"type": ["DT_FLOAT"]}}
+        attrs = {"Tin": types, "Tout": types, "f": {"func": {"name": name}}}
+        graph.nodes.append(
+            Node(f"call{index}", "StatefulPartitionedCall", ["y" if not index else "call0"], attrs)
+        )
+    output = TensorSpec("out", None, "float32", "float32", "call1:0")
+    graph.signature = Signature(graph.signature.inputs, (output,))
+    return graph
+
+
+def test_functions_are_named_and_ordered_by_the_graph_alone(child):
+    first, second = (name_functions(loop_like(numbers)) for numbers in ((9, 17), (441, 440)))
+    assert list(first.functions) == ["While_body_0", "While_body_1"]
+    assert first.functions["While_body_1"].signature["inputArg"][0]["name"] == "while_body_1___x"
+    assert {"f": {"func": {"name": "While_body_1"}}}.items() <= first.nodes[-1].attrs.items()
+    assert serde.dump(first, "tests").model_json == serde.dump(second, "tests").model_json
+    x = draw(3)
+    for graph in (first, second):
+        (output,) = child.call("run_graph", graph, [x])
+        np.testing.assert_allclose(output, x * 6, rtol=1e-6)
+
+
+def test_random_draws_become_ones_that_tfjs_has(child):
+    inputs = [np.array([1000, 3], np.int32)]
+    rest = (np.zeros(1, np.int32), np.zeros(2, np.int32), np.int32(1))
+    graph = one_op(
+        "StatelessRandomNormalV2", inputs, constants=rest, **attributes(dtype="DT_FLOAT", Tshape="DT_INT32")
+    )
+    (output,) = child.call("run_graph", passes.lower(graph), inputs)
+    assert output.shape == (1000, 3)
+    assert abs(output.mean()) < 0.2
+    assert abs(output.std() - 1) < 0.2

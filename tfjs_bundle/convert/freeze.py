@@ -251,7 +251,7 @@ def _function(proto: Any, store: Any) -> Function:
         name=proto.signature.name,
         signature=MessageToDict(proto.signature),
         nodes=[_node(node, store) for node in proto.node_def],
-        ret=dict(proto.ret),
+        ret=dict(sorted(proto.ret.items())),  # protobuf's maps have no order
     )
 
 

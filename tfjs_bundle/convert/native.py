@@ -11,6 +11,7 @@ from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.convert.trace_store import load_trace
 from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph.ir import GraphModel, node_name
+from tfjs_bundle.graph.passes.name_functions import name_functions
 
 
 def convert(child: Child, info: ModelInfo, workspace: Path) -> GraphModel:
@@ -25,7 +26,7 @@ def convert(child: Child, info: ModelInfo, workspace: Path) -> GraphModel:
     """
     directory = Path(tempfile.mkdtemp(dir=workspace, prefix="trace-"))
     child.call("trace", str(directory))
-    graph = load_trace(directory)
+    graph = name_functions(load_trace(directory))
     graph = replace(graph, layers=_layers(graph, info))
     _refuse_resources(graph)
     return graph
