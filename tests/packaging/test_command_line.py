@@ -17,6 +17,7 @@ HEAVY = (
     "tensorflow",
     "tf_keras",
     "keras",
+    "numpy",
     "rich",
     "jinja2",
     "brotli",
