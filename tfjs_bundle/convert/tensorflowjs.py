@@ -43,17 +43,22 @@ def convert(child: Child, info: ModelInfo, workspace: Path) -> GraphModel:
     saved, converted = directory / "saved", directory / "converted"
     child.call("save_signature", str(saved))
     python = os.environ.get(PYTHON_VARIABLE) or sys.executable
-    run = subprocess.run(
-        [
-            *(python, "-P", "-m", "tensorflowjs.converters.converter"),
-            *("--input_format=tf_saved_model", "--output_format=tfjs_graph_model"),
-            *("--signature_name=serving_default", "--control_flow_v2=True"),
-            *(str(saved), str(converted)),
-        ],
-        capture_output=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": ""},
-        check=False,
-    )
+    try:
+        run = subprocess.run(
+            [
+                *(python, "-P", "-m", "tensorflowjs.converters.converter"),
+                *("--input_format=tf_saved_model", "--output_format=tfjs_graph_model"),
+                *("--signature_name=serving_default", "--control_flow_v2=True"),
+                *(str(saved), str(converted)),
+            ],
+            capture_output=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": ""},
+            check=False,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"The stock converter cannot be started with {python}: {error.strerror}.", _INSTALL
+        ) from None
     words = run.stderr.decode(errors="replace").strip().splitlines()
     if run.returncode:
         if any("No module named" in line or "ImportError" in line for line in words):
