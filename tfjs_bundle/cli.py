@@ -249,6 +249,7 @@ def inspect(source: Path, as_json: bool, **given: Any) -> None:
 @_open
 def demo(output: Path, serving: bool, verify: bool | None, port: int, open_browser: bool) -> None:
     """Build the packaged digits example, verify it and serve it."""
+    from tfjs_bundle.convert.child import Child
     from tfjs_bundle.site.demo import demo_directory
 
     directory = demo_directory()
