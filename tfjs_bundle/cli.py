@@ -281,7 +281,6 @@ def _build(
 
     merged = options(_given(given), config)
     with _progress(quiet=as_json) as progress:
-        child.progress = progress
         result = pipeline.build(source, output, merged, progress, child)
     if as_json:
         _print_json(summary.to_json(result))

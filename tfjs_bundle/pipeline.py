@@ -56,6 +56,7 @@ def build(
         BundleError: any of :mod:`tfjs_bundle.errors`; ``output`` is then as it was.
     """
     stage.check_output(output)
+    child.progress = progress
     with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary:
         workspace = Path(temporary)
         with progress.stage("read", "Reading the source"):
