@@ -15,6 +15,7 @@ from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.ir import GraphModel, TensorSpec
 from tfjs_bundle.graph.kernels import layer_of
+from tfjs_bundle.source.custom import OUTSIDE_OPS
 
 if TYPE_CHECKING:
     from tfjs_bundle.config import BuildOptions
@@ -92,6 +93,7 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
             raise UsageError("A TensorFlow.js model has one signature.", "Leave --signature out.")
         info, graph = None, serde.load(file.path)
         _refuse_nan(graph)
+        _refuse_reaching_out(graph)
     else:
         info = child.call(
             "open",
@@ -150,6 +152,16 @@ def _refuse_nan(graph: GraphModel) -> None:
             raise SourceError(
                 f"The weight {name!r} contains NaN.", "Every prediction would be NaN: train again."
             )
+
+
+def _refuse_reaching_out(graph: GraphModel) -> None:
+    """The reference runs the graph as it was read: with what no output needs, and with every op there is."""
+    found = sorted(graph.ops() & {*OUTSIDE_OPS, "PrintV2"})  # which may print to a file
+    if found:
+        raise UnsupportedModelError(
+            f"The model reaches outside itself: {found[0]} in {layer_of(graph, found[0])}.",
+            "Do not use this model: it may be hostile.",
+        )
 
 
 def _numpy_dtype(name: str) -> Any:

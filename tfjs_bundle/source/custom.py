@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pickle
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,35 @@ from tfjs_bundle.errors import SourceError, UsageError
 
 _LIBRARIES = ("keras", "tf_keras", "tensorflow", "numpy", "jax", "torch", "builtins", "typing", "abc")
 _imported: list[str] = []
+
+#: Ops that reach outside the model: no browser has them, and the reference must not run them.
+OUTSIDE_OPS = frozenset(
+    [
+        *("ReadFile", "WriteFile", "MatchingFiles", "ImmutableConst"),
+        *("Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints", "Restore", "RestoreV2", "RestoreSlice"),
+        *("TFRecordReaderV2", "WholeFileReaderV2", "TextLineReaderV2", "FixedLengthRecordReaderV2"),
+        *("TextLineDataset", "TFRecordDataset", "FixedLengthRecordDataset", "FixedLengthRecordDatasetV2"),
+        *("InitializeTableFromTextFile", "InitializeTableFromTextFileV2", "LoadAndRemapMatrix"),
+        *("CreateSummaryFileWriter", "CreateSummaryDbWriter", "DebugIdentity", "DebugIdentityV2"),
+        *("PyFunc", "PyFuncStateless", "EagerPyFunc", "RemoteCall", "RpcCall", "RemoteFusedGraphExecute"),
+    ]
+)
+
+#: Where TensorFlow keeps functions that compute and do nothing else.
+_COMPUTING = frozenset(
+    [
+        *("__operators__", "audio", "bitwise", "dtypes", "image", "linalg", "math", "nn", "quantization"),
+        *("ragged", "random", "sets", "signal", "sparse", "strings"),
+        *("keras.activations", "keras.backend", "keras.losses", "keras.metrics"),
+    ]
+)
+#: Of TensorFlow's functions outside of any module, those that do more.
+_NOT_COMPUTING = frozenset(
+    [
+        *("import_graph_def", "load_file_system_library", "load_library", "load_op_library"),
+        *("matching_files", "numpy_function", "print", "py_func", "py_function", "read_file", "write_file"),
+    ]
+)
 
 
 def load_custom_objects(module: str | None, pickled: Path | None = None) -> dict[str, Any]:
@@ -130,6 +160,57 @@ def refuse_code(path: Path, config: dict[str, Any], *, unsafe: bool, named_funct
             "If you trust the file, pass --unsafe; better, replace the Lambda by a layer class or a "
             "keras.ops call and save the model again.",
         )
+
+
+def refuse_reaching_out(path: Path, config: Any) -> None:
+    """Refuse layers of Keras 2 that call a TensorFlow function by its name, unless it only computes.
+
+    tf_keras calls whatever the file names while it reads it, functions that delete files among them.
+
+    Args:
+        config: the model's configuration, as the file has it.
+
+    Raises:
+        SourceError: naming the layer and the function.
+    """
+    for class_name, inner in _configs(config):
+        named = ""
+        if class_name in ("TFOpLambda", "SlicingOpLambda"):
+            named = str(inner.get("function"))
+        elif class_name == "ClassMethod":
+            named = str(inner.get("cls_symbol"))
+        elif class_name == "TensorFlowOpLayer":
+            ops = set(re.findall(r"""\bop['"]?\s*:\s*['"](\w+)""", str(inner.get("node_def"))))
+            named = next(iter(sorted(ops & OUTSIDE_OPS)), "")
+        if named and not _only_computes(named, a_class=class_name == "ClassMethod"):
+            raise SourceError(
+                f"{path} calls tf.{named} in the layer {inner.get('name')!r} ({class_name}): "
+                "reading it would run that.",
+                "If you trust the file, pass --unsafe; better, build the model without that call and save it "
+                "again.",
+            )
+
+
+def _only_computes(symbol: str, *, a_class: bool) -> bool:
+    if a_class:
+        return symbol.rpartition(".")[2] in ("RaggedTensor", "SparseTensor", "Tensor")
+    if symbol in OUTSIDE_OPS:
+        return False
+    module, _, name = re.sub(r"^compat\.v[12]\.", "", symbol).rpartition(".")
+    if module:
+        return module in _COMPUTING
+    return name not in _NOT_COMPUTING and not name[:1].isupper()  # classes open sessions and readers
+
+
+def _configs(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(config, (list, tuple)):
+        for item in config:
+            yield from _configs(item)
+    elif isinstance(config, dict):
+        if isinstance(config.get("class_name"), str) and isinstance(config.get("config"), dict):
+            yield config["class_name"].rpartition(">")[2], config["config"]
+        for value in config.values():
+            yield from _configs(value)
 
 
 def _layers_with_code(config: Any, layer: str, named_functions: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfjs_bundle.errors import SourceError, UnsupportedModelError
 from tfjs_bundle.source import keras3
-from tfjs_bundle.source.custom import refuse_code
+from tfjs_bundle.source.custom import refuse_code, refuse_reaching_out
 from tfjs_bundle.source.identify import SourceFile
 from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names, reason, reference_of
 
@@ -52,6 +52,7 @@ def read(
     refuse_code(file.path, config, unsafe=unsafe, named_functions=False)
     if not unsafe:
         _refuse_foreign_modules(file, config, custom_objects)
+        refuse_reaching_out(file.path, config)
     tf_keras.backend.clear_session()
     tf_keras.mixed_precision.set_global_policy("float32")
     try:

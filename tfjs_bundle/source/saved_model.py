@@ -10,19 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
+from tfjs_bundle.source.custom import OUTSIDE_OPS
 from tfjs_bundle.source.identify import SourceFile
 from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, reference_of
 
 READER = f"TensorFlow {tf.__version__}"
 
-#: Ops that reach outside the model: no browser has them, and the reference must not run them.
-_OUTSIDE = frozenset(
-    [
-        *("ReadFile", "WriteFile", "MatchingFiles", "Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints"),
-        *("TFRecordReaderV2", "WholeFileReaderV2", "TextLineReaderV2", "FixedLengthRecordReaderV2"),
-        *("PyFunc", "PyFuncStateless", "EagerPyFunc", "RemoteCall", "RpcCall", "RemoteFusedGraphExecute"),
-    ]
-)
 _EXPORT_AGAIN = "Copy the whole directory again, or export the model again with `model.export(...)`."
 
 
@@ -123,7 +116,7 @@ def _refuse_outside_ops(file: SourceFile, function: Any) -> None:
     ops = {node.op for node in graph.node}
     for body in graph.library.function:
         ops.update(node.op for node in body.node_def)
-    found = sorted(ops & _OUTSIDE)
+    found = sorted(ops & OUTSIDE_OPS)
     if found:
         raise UnsupportedModelError(
             f"{file.path} reaches outside the model ({', '.join(found)}): it uses files or calls Python.",
