@@ -61,6 +61,7 @@ def build(
         workspace = Path(temporary)
         with progress.stage("read", "Reading the source"):
             file = source if isinstance(source, SourceFile) else identify(source)
+            stage.refuse_source_inside(file.path, output)
         with progress.stage("convert", "Converting"):
             converted = convert.convert(file, options, child, workspace)
         with progress.stage("lower", "Lowering what TensorFlow.js lacks"):

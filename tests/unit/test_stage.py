@@ -138,6 +138,33 @@ def test_a_directory_that_is_no_bundle_is_refused_and_left_alone(tmp_path):
     assert contents(tmp_path) == {"thesis.tex": b"years of work"}
 
 
+def test_a_bundle_json_of_another_tool_makes_no_bundle(tmp_path):
+    (tmp_path / "bundle.json").write_text("{}")
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match="exists and is not a bundle"):
+        stage.check_output(tmp_path)
+
+
+def test_a_checkout_of_git_is_refused_though_it_is_a_bundle(tmp_path):
+    build(tmp_path / "dist")
+    (tmp_path / "dist" / ".git").mkdir()
+    with pytest.raises(OutputError, match="is a checkout of git") as refusal:
+        build(tmp_path / "dist", 2)
+    assert "-o" in refusal.value.cure
+    assert contents(tmp_path / "dist")["index.html"] == b"version 1"
+
+
+def test_a_source_within_the_output_is_refused(tmp_path):
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "distant.keras").touch()
+    source = tmp_path / "dist" / "model.keras"
+    source.touch()
+    with pytest.raises(OutputError, match="which the build replaces as a whole") as refusal:
+        stage.refuse_source_inside(source, tmp_path / "dist")
+    assert str(source) in refusal.value.what
+    stage.refuse_source_inside(tmp_path / "distant.keras", tmp_path / "dist")
+
+
 def test_an_empty_directory_may_be_built_into(tmp_path):
     build(tmp_path)
     assert "bundle.json" in contents(tmp_path)

@@ -69,20 +69,40 @@ def check_output(output: Path) -> None:
     """Refuse an output that would overwrite what is not ours, before any work is done.
 
     Raises:
-        OutputError: it is a file, a directory whose contents are not a bundle, or cannot be written.
+        OutputError: it is a file, a directory whose contents are not a bundle, a checkout of git, or
+            cannot be written.
     """
     with _refusals(output):
         _check_output(output.resolve())
 
 
+def refuse_source_inside(source: Path, output: Path) -> None:
+    """Refuse a source that would be gone after the build, since ``output`` is replaced as a whole.
+
+    Raises:
+        OutputError: naming both.
+    """
+    if source.resolve().is_relative_to(output.resolve()):
+        raise OutputError(
+            f"{source} lies in {output}, which the build replaces as a whole.",
+            "Move the source elsewhere, or name another directory with -o.",
+        )
+
+
 def _check_output(output: Path) -> None:
     _put_back(output)
     if output.is_dir():
-        ours = (output / MANIFEST).exists() or not any(output.iterdir())
-        if not ours:
+        # bundle.json alone may be anybody's: other tools have files of that name
+        ours = (output / MANIFEST).exists() and (output / PARITY).exists()
+        if not ours and any(output.iterdir()):
             raise OutputError(
                 f"{output} exists and is not a bundle.",
                 "Name another directory with -o, or empty this one first.",
+            )
+        if (output / ".git").exists():
+            raise OutputError(
+                f"{output} is a checkout of git, which a build would replace as a whole.",
+                "Build into another directory with -o, and copy its files here.",
             )
     elif output.exists():
         raise OutputError(f"{output} is a file.", "Name a directory with -o.")
