@@ -11,6 +11,7 @@ from pathlib import Path
 import brotli
 
 from tfjs_bundle.convert import Converted
+from tfjs_bundle.errors import OutputError
 from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.kernels import BackendSupport
@@ -35,13 +36,23 @@ class Sizes:
 
 
 def pack(graph: GraphModel, golden: bytes | None, shard_size: int, workspace: Path) -> dict[str, ModelFile]:
-    """Return the files under ``model/`` by path; the shards lie in ``workspace``."""
+    """Return the files under ``model/`` by path; the shards lie in ``workspace``.
+
+    Raises:
+        OutputError: ``workspace`` is full, or cannot be written.
+    """
     directory = Path(tempfile.mkdtemp(dir=workspace, prefix="shards-"))
     model = serde.dump(graph, GENERATED_BY, shard_size)
     files = {"model/model.json": ModelFile(model.model_json, "model")}
     for shard in model.shards:
         path = directory / shard.name
-        shard.write(path)
+        try:
+            shard.write(path)
+        except OSError as error:
+            raise OutputError(
+                f"The weights cannot be written to {directory}: {error.strerror or error}.",
+                "Free some space, or name another temporary directory in TMPDIR.",
+            ) from None
         files[f"model/{shard.name}"] = ModelFile(path, "weights")
     if golden is not None:
         files["model/golden.json"] = ModelFile(golden, "golden")

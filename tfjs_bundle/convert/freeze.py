@@ -27,7 +27,7 @@ from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.training.saver import export_meta_graph
 
 from tfjs_bundle.convert.trace_store import TRACE, WEIGHTS, StoredTensor
-from tfjs_bundle.errors import UnsupportedModelError
+from tfjs_bundle.errors import OutputError, UnsupportedModelError
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec
 from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS
@@ -59,13 +59,20 @@ def freeze(model: SourceModel, directory: Path) -> None:
 
     Raises:
         UnsupportedModelError: the model cannot be traced.
+        OutputError: ``directory`` is full, or cannot be written.
     """
     trace = _trace(model)
     optimized = _optimize(trace)
-    with (directory / WEIGHTS).open("wb") as stream:
-        graph = _to_ir(optimized, trace, model, lambda array: _store(stream, array))
-    with (directory / TRACE).open("wb") as stream:
-        pickle.dump(graph, stream)
+    try:
+        with (directory / WEIGHTS).open("wb") as stream:
+            graph = _to_ir(optimized, trace, model, lambda array: _store(stream, array))
+        with (directory / TRACE).open("wb") as stream:
+            pickle.dump(graph, stream)
+    except OSError as error:
+        raise OutputError(
+            f"The weights cannot be written to {directory}: {error.strerror or error}.",
+            "Free some space, or name another temporary directory in TMPDIR.",
+        ) from None
 
 
 def save_frozen(model: SourceModel, directory: Path) -> None:
