@@ -79,20 +79,20 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     **dict.fromkeys(("convnext", "efficientnet", "efficientnet_v2", "mobilenet_v3"), _INSIDE),
 }
 
-# The names that keras.applications gives its models; the longer ones first.
+#: The names that keras.applications gives its models, whole: a model called resnet18_cats is somebody's own.
 _MODEL_NAMES = (
     (r"inception_resnet_v2", "inception_resnet_v2"),
     (r"inception_v3", "inception_v3"),
-    (r"mobilenetv2_", "mobilenet_v2"),
-    (r"mobilenetv3", "mobilenet_v3"),
-    (r"mobilenet_\d", "mobilenet"),
-    (r"efficientnetv2", "efficientnet_v2"),
+    (r"mobilenetv2_[\d.]+_\w+", "mobilenet_v2"),
+    (r"mobilenetv3(small|large)", "mobilenet_v3"),
+    (r"mobilenet_[\d.]+_\w+", "mobilenet"),
+    (r"efficientnetv2-?(s|m|l|b\d)", "efficientnet_v2"),
     (r"efficientnetb\d", "efficientnet"),
-    (r"convnext_", "convnext"),
-    (r"densenet\d", "densenet"),
-    (r"nasnet", "nasnet"),
-    (r"resnet\d+v2", "resnet_v2"),
-    (r"resnet\d+", "resnet"),
+    (r"convnext_(tiny|small|base|large|xlarge)", "convnext"),
+    (r"densenet(121|169|201)", "densenet"),
+    (r"nasnet(_mobile|_large)?", "nasnet"),
+    (r"resnet(50|101|152)v2", "resnet_v2"),
+    (r"resnet(50|101|152)", "resnet"),
     (r"vgg16", "vgg16"),
     (r"vgg19", "vgg19"),
     (r"xception", "xception"),
@@ -154,7 +154,7 @@ def family(name: str) -> dict[str, Any]:
     """
     try:
         return dict(FAMILIES[name])
-    except KeyError:
+    except (KeyError, TypeError):  # a list is no name either
         raise UsageError(
             f"There is no preprocessing family {name!r}.", f"Use one of {', '.join(sorted(FAMILIES))}."
         ) from None
@@ -163,7 +163,7 @@ def family(name: str) -> dict[str, Any]:
 def family_of_model(model_name: str) -> str | None:
     """Tell the family from the name that keras.applications gave its model, for instance ``vgg16``."""
     lowered = model_name.lower()
-    return next((found for pattern, found in _MODEL_NAMES if re.match(pattern, lowered)), None)
+    return next((found for pattern, found in _MODEL_NAMES if re.fullmatch(pattern, lowered)), None)
 
 
 def image_layout(shape: Sequence[int | None] | None) -> tuple[str, int] | None:

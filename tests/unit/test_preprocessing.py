@@ -145,7 +145,13 @@ def test_defaults_follow_task_shape_and_dtype():
         ("resnet152", "resnet"),
         ("efficientnetv2-b0", "efficientnet_v2"),
         ("NASNet", "nasnet"),
+        ("convnext_tiny", "convnext"),
+        ("efficientnetb7", "efficientnet"),
         ("my_model", None),
+        ("resnet18", None),
+        ("resnet50_finetuned", None),
+        ("xception_small", None),
+        ("mobilenet_custom", None),
     ],
 )
 def test_a_family_is_told_by_the_models_name(name, expected):
