@@ -138,16 +138,23 @@ def read_labels(path: Path) -> list[str]:
 def _read(config: Path | None, directory: Path) -> tuple[dict[str, Any], Path]:
     """Return the options of the configuration file and the directory that its paths are relative to."""
     if config is not None:
-        table = _toml(config)
-        return _normalized(
-            table.get("tool", {}).get("tfjs-bundle", {}) if config.name == "pyproject.toml" else table
-        ), (config.parent)
+        table = _tool_table(config) if config.name == "pyproject.toml" else _toml(config)
+        return _normalized(table), config.parent
     own, project = directory / "tfjs-bundle.toml", directory / "pyproject.toml"
     if own.is_file():
         return _normalized(_toml(own)), directory
     if project.is_file():
-        return _normalized(_toml(project).get("tool", {}).get("tfjs-bundle", {})), directory
+        return _normalized(_tool_table(project)), directory
     return {}, directory
+
+
+def _tool_table(project: Path) -> dict[str, Any]:
+    """Return ``[tool.tfjs-bundle]`` of a pyproject.toml, empty where there is none."""
+    tools = _toml(project).get("tool", {})
+    table = tools.get("tfjs-bundle", {}) if isinstance(tools, dict) else tools
+    if not isinstance(table, dict):
+        raise UsageError(f"[tool.tfjs-bundle] of {project} must be a table, not {table!r}.", "Correct it.")
+    return table
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -177,8 +184,8 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
     if isinstance(values.get("backends"), str):
         values["backends"] = [values["backends"]]
     if "backends" in values:
-        values["backends"] = tuple(dict.fromkeys(values["backends"]))
         _among(values["backends"], BACKENDS, "backend")
+        values["backends"] = tuple(dict.fromkeys(values["backends"]))
     if "converter" in values:
         _among([values["converter"]], CONVERTERS, "converter")
     if values.get("task") is not None:

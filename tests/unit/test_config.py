@@ -38,6 +38,19 @@ def test_a_project_that_does_not_speak_of_us_says_nothing(directory):
     assert options({}) == BuildOptions()
 
 
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\ntfjs-bundle = 3\n"])
+def test_a_project_s_entry_that_is_no_table_is_refused(directory, text):
+    (directory / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"\[tool\.tfjs-bundle\] of .*pyproject\.toml must be a table, not 3"):
+        options({})
+
+
+def test_a_backend_that_is_a_list_is_refused(directory):
+    (directory / "tfjs-bundle.toml").write_text('backend = [["cpu"]]\n')
+    with pytest.raises(UsageError, match="There is no backend"):
+        options({})
+
+
 def test_what_was_given_wins(directory):
     (directory / "tfjs-bundle.toml").write_text('name = "File"\ntask = "table"\n')
     found = options({"name": "Given", "task": None})
