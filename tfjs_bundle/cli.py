@@ -34,22 +34,29 @@ class _Output:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; the process ends with the exit code of what happened."""
-    output = _Output()
+    # click may refuse the arguments before it has come to this one
+    output = _Output(as_json="--json" in (sys.argv[1:] if arguments is None else arguments))
     try:
         code = cli.main(arguments, prog_name="tfjs-bundle", standalone_mode=False, obj=output)
     except BundleError as error:
-        if output.as_json and not output.printed:
-            told = {"what": error.what, "cure": error.cure, "exit_code": error.exit_code}
-            click.echo(json.dumps({"error": told}, indent=1, ensure_ascii=False))
+        _tell_json(output, error.what, error.cure, error.exit_code)
         _show(error)
         code = error.exit_code
     except click.ClickException as error:
+        _tell_json(output, error.format_message(), "", error.exit_code)
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted; the output is as it was.", err=True)
-        code = 130
+        code, what = 130, "Interrupted; the output is as it was."
+        _tell_json(output, what, "", code)
+        click.echo(what, err=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell_json(output: _Output, what: str, cure: str, exit_code: int) -> None:
+    if output.as_json and not output.printed:
+        told = {"what": what, "cure": cure, "exit_code": exit_code}
+        click.echo(json.dumps({"error": told}, indent=1, ensure_ascii=False))
 
 
 def _show(error: BundleError) -> None:

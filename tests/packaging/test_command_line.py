@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -40,6 +41,24 @@ def test_help_imports_nothing_heavy() -> None:
     assert "build" in shown
     assert "click" in loaded.split(), "the list of modules is not what this test takes it for"
     assert not set(HEAVY) & set(loaded.split())
+
+
+def test_the_demo_refuses_an_output_that_is_not_ours_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    command = [sys.executable, "-m", "tfjs_bundle", "demo", "--no-serve", "-o", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 6, run.stderr
+    assert "exists and is not a bundle" in run.stderr
+
+
+def test_a_usage_error_with_json_is_one_object_on_stdout() -> None:
+    command = [sys.executable, "-m", "tfjs_bundle", "build", "model.keras", "--nonsense", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    told = json.loads(run.stdout)["error"]
+    assert told["exit_code"] == 2
+    assert "--nonsense" in told["what"]
+    assert "--nonsense" in run.stderr
 
 
 def test_every_make_target_in_the_help_exists() -> None:

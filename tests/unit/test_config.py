@@ -41,7 +41,7 @@ def test_a_project_that_does_not_speak_of_us_says_nothing(directory):
 @pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\ntfjs-bundle = 3\n"])
 def test_a_project_s_entry_that_is_no_table_is_refused(directory, text):
     (directory / "pyproject.toml").write_text(text)
-    with pytest.raises(UsageError, match=r"\[tool\.tfjs-bundle\] of .*pyproject\.toml must be a table, not 3"):
+    with pytest.raises(UsageError, match=r"\[tool\.tfjs-bundle\] of .*toml must be a table, not 3"):
         options({})
 
 
