@@ -1,7 +1,7 @@
 """How stages tell the world what they are doing: one callback, values only.
 
 Stages never print. They are handed a :class:`Progress` and call it; the command
-line draws it, a library caller may ignore it (:data:`silent`) or collect it.
+line draws it, a library caller may ignore it or collect it.
 """
 
 from __future__ import annotations

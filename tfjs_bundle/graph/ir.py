@@ -9,7 +9,7 @@ TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -114,10 +114,6 @@ class GraphModel:
             for node in nodes
             if node.value is not None
         }
-
-    def with_signature(self, signature: Signature) -> GraphModel:
-        """Return the same graph under another signature."""
-        return replace(self, signature=signature)
 
 
 def node_name(tensor: str) -> str:

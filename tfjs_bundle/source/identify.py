@@ -21,8 +21,6 @@ from typing import Any
 
 from tfjs_bundle.errors import SourceError
 
-FORMATS = ("keras", "h5", "savedmodel", "tfjs-graph", "tfjs-layers")
-
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _KERAS_WEIGHTS = ("model.weights.h5", "model.weights.npz")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.passes.name_functions import called
 
 
 def remove_unused(graph: GraphModel) -> GraphModel:
@@ -12,7 +13,7 @@ def remove_unused(graph: GraphModel) -> GraphModel:
     keep = [node_name(spec.tensor) for spec in (*graph.signature.inputs, *graph.signature.outputs)]
     nodes = _reachable(graph.nodes, keep)
     functions = {}
-    waiting = _called(nodes)
+    waiting = [name for node in nodes for name in called(node)]
     while waiting:
         name = waiting.pop()
         if name in functions or name not in graph.functions:
@@ -25,7 +26,7 @@ def remove_unused(graph: GraphModel) -> GraphModel:
         stateful = [node.name for node in function.nodes if node.op == "NoOp"]
         body = _reachable(function.nodes, results + stateful)
         functions[name] = replace(function, nodes=body)
-        waiting += _called(body)
+        waiting += [name for node in body for name in called(node)]
     ordered = {name: functions[name] for name in graph.functions if name in functions}
     return replace(graph, nodes=nodes, functions=ordered)
 
@@ -41,13 +42,3 @@ def _reachable(nodes: list[Node], roots: list[str]) -> list[Node]:
         seen.add(name)
         waiting += [node_name(tensor) for tensor in by_name[name].inputs]
     return [node for node in nodes if node.name in seen]
-
-
-def _called(nodes: list[Node]) -> list[str]:
-    """Return the functions that ``nodes`` name in their attributes."""
-    names = []
-    for node in nodes:
-        for attr in node.attrs.values():
-            functions = [attr["func"]] if "func" in attr else attr.get("list", {}).get("func", [])
-            names += [function["name"] for function in functions]
-    return names
