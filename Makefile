@@ -79,13 +79,13 @@ train: $(INSTALLED) ## Train the digits example anew
 	@$(PY) demo_site/train.py
 
 .PHONY: wheel
-wheel: $(INSTALLED) ## Build sdist and wheel into dist/
-	@rm -rf dist
-	@$(PY) -m build --outdir dist
+wheel: $(INSTALLED) ## Build sdist and wheel into build/wheels/
+	@rm -rf build/wheels
+	@$(PY) -m build --outdir build/wheels
 
 .PHONY: clean
 clean: ## Remove everything that is made, environments included
-	rm -rf $(VENV) $(STOCK) node_modules tfjs_bundle/_runtime build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(STOCK) node_modules tfjs_bundle/_runtime build .pytest_cache .ruff_cache .mypy_cache
 
 # An editable install; the build hook compiles the runtime on the way.
 $(INSTALLED): pyproject.toml
