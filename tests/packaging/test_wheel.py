@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -151,4 +152,9 @@ def test_the_wheel_builds_and_verifies_the_example_without_node(
     )
     assert {"index.html", "loader.js", "sw.js", "bundle.json", "parity.json"} <= {
         path.name for path in output.iterdir()
+    }
+    parity = json.loads((output / "parity.json").read_bytes())
+    assert {name: entry["status"] for name, entry in parity["backends"].items()} == {
+        "wasm": "passed",
+        "cpu": "passed",
     }
