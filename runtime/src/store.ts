@@ -223,7 +223,7 @@ async function downloadOnce(
   const bytes = new Uint8Array(file.size);
   let loaded = 0;
   let tooLong = false;
-  let response: Response;
+  let response: Response | undefined;
   try {
     response = await fetch(url, { cache, credentials: "same-origin", signal: AbortSignal.any(signals) });
     if (!response.ok) throw refused(response.status, file);
@@ -246,7 +246,7 @@ async function downloadOnce(
   } catch (error) {
     if (signal?.aborted) throw abortedError(signal);
     if (error instanceof Retryable || isBundleError(error)) throw error;
-    throw new Retryable("network", lost(file, loaded), { cause: error });
+    throw new Retryable("network", lost(file, response !== undefined), { cause: error });
   } finally {
     clearTimeout(timer);
   }
@@ -256,8 +256,8 @@ async function downloadOnce(
   return { bytes: bytes.buffer, headers: response.headers };
 }
 
-function lost(file: StoreFile, loaded: number): string {
-  return loaded > 0
+function lost(file: StoreFile, answered: boolean): string {
+  return answered
     ? `the connection was lost while ${file.path} was being downloaded. Check the network and try again.`
     : `the server could not be reached for ${file.path}. Check the network and try again.`;
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from layered_bundle import agrees, load_and_predict, write_layered
 
@@ -120,7 +122,8 @@ def test_a_server_gone_mid_download_is_a_network_error_and_the_next_visit_works(
     host.stop()
     message = page.evaluate("loading")
     assert message.startswith("network: ")
-    assert shard in message
+    # every shard is on its way at once, and any of them may be the first to be lost
+    assert re.search(r"model/[0-9a-f]{16}\.bin", message)
     assert "Check the network and try again." in message
     host.heal()
     host.start()
@@ -136,10 +139,12 @@ def test_a_connection_that_is_always_cut_is_a_network_error(bundle, static_host,
     host.cut(shard, after=5000)
     page.goto(host.url)
     result = load_and_predict(page)
-    assert result["message"] == (
-        f"network: the connection was lost while {shard} was being downloaded. "
-        "Check the network and try again."
-    )
+    # a connection cut before the browser has handed on a byte is one that was never there
+    lost = f"the connection was lost while {shard} was being downloaded"
+    unreachable = f"the server could not be reached for {shard}"
+    assert result["message"] in [
+        f"network: {what}. Check the network and try again." for what in (lost, unreachable)
+    ]
     assert host.counts[shard] == 3
 
 

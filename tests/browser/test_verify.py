@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -65,7 +66,9 @@ def test_verification_works_where_an_event_loop_is_running(tiny_bundle):
     async def notebook_cell():
         return run(tiny_bundle, *cases_and_references(), backends=("cpu",))
 
-    assert asyncio.run(notebook_cell()).passed
+    # on a thread of its own: Playwright, which other tests share, has its loop on this one
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, notebook_cell()).result().passed
 
 
 def test_a_bundle_is_verified_by_its_golden_cases_at_its_address(tiny_bundle, static_host):
@@ -293,12 +296,11 @@ def test_a_browser_that_does_not_start_is_an_error(tiny_bundle, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the wrapper is a shell script")
-def test_a_browser_that_dies_in_the_middle_is_an_error(tiny_bundle, tmp_path, monkeypatch, static_host):
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_that_dies_in_the_middle_is_an_error(
+    chromium, tiny_bundle, tmp_path, monkeypatch, static_host
+):
     wrapper, noted = tmp_path / "chromium", tmp_path / "pid"
-    with sync_playwright() as playwright:
-        executable = find_chromium(playwright)
+    executable = find_chromium() or chromium.browser_type.executable_path
     wrapper.write_text(f'#!/bin/sh\necho $$ > "{noted}"\nexec "{executable}" "$@"\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv(VARIABLE, str(wrapper))

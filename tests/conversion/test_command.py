@@ -16,6 +16,7 @@ from pathlib import Path
 import models
 import numpy as np
 import pytest
+from ctrl_c import heed_ctrl_c
 
 from tfjs_bundle import cli
 from tfjs_bundle.convert.child import Child
@@ -429,6 +430,7 @@ def test_an_interrupted_build_says_so_and_leaves_nothing_behind(sample, dist, tm
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
     try:
         worker = int(fifo.read_text())  # waits until the module runs

@@ -11,6 +11,7 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
+from ctrl_c import heed_ctrl_c
 
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.serve.server import HEADERS, serving
@@ -166,6 +167,7 @@ def test_ctrl_c_ends_the_server_without_a_traceback(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,
     ) as process:
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
