@@ -93,13 +93,13 @@ class StaticHost:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
-            for gate in self._gates.values():
-                gate[1].set()
             with self._lock:
                 open_now = list(self._connections)
             for connection in open_now:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+            for gate in self._gates.values():  # only now: what is held must not go out after all
+                gate[1].set()
 
     def flip(self, path: str, at: int = 0) -> None:
         """Answer ``path`` with the bit-flipped byte ``at`` (negative counts from the end)."""
