@@ -98,6 +98,7 @@ def verify(
     merged = configuration.options(options, None, use_directory=False)
     report = pipeline.verify(str(bundle), Path(against) if against else None, merged, Progress(on_event))
     report.raise_if_failed()
+    report.raise_if_nothing_ran()
     return report
 
 

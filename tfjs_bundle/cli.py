@@ -225,6 +225,7 @@ def verify(bundle: str, against: Path | None, as_json: bool, **given: Any) -> No
     else:
         _console().print(report.table())
     report.raise_if_failed()
+    report.raise_if_nothing_ran()
 
 
 @cli.command()

@@ -60,6 +60,10 @@ class OutputError(BundleError):
 
 
 class BrowserError(BundleError):
-    """The browser is missing or died although verification was asked for (exit code 7)."""
+    """The browser is missing, died, or has none of the backends asked for (exit code 7)."""
 
     exit_code = 7
+
+
+class MissingBrowserError(BrowserError):
+    """No browser can be started here; where nobody asked for one, that is a warning."""

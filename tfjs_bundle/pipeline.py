@@ -69,7 +69,7 @@ def build(
             backends = kernels.support(graph)
         with progress.stage("reference", "Predicting the reference"):
             presentation = present(file.name, converted.model_name, graph.signature, options, progress)
-            cases = _cases(converted, graph, presentation, options)
+            cases = _cases(converted, graph, presentation, options, progress)
             golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
             parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
             child.release()
@@ -109,7 +109,7 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             converted = convert.convert(identify(against), options, child, Path(temporary))
             graph = passes.lower(converted.graph)
             presentation = present(location, converted.model_name, graph.signature, options, progress)
-            cases = _cases(converted, graph, presentation, options).parity
+            cases = _cases(converted, graph, presentation, options, progress).parity
             references = [convert.predict(converted, case.inputs, child) for case in cases]
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(location, cases, references, backends=options.backends, progress=progress)
@@ -117,8 +117,12 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
 
 
 def _cases(
-    converted: convert.Converted, graph: GraphModel, presentation: Presentation, options: BuildOptions
+    converted: convert.Converted,
+    graph: GraphModel,
+    presentation: Presentation,
+    options: BuildOptions,
+    progress: Progress,
 ) -> Plan:
     """Choose what is predicted, from values that the model takes."""
     ranges = {**presentation.ranges(), **input_ranges(graph)}
-    return plan(graph.signature, ranges, options.data, comparable=not converted.random)
+    return plan(graph.signature, ranges, options.data, progress, comparable=not converted.random)

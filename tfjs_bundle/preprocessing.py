@@ -318,7 +318,13 @@ def resolve(
             if guess is None:
                 continue
             schema = guess
-            if info.dtype == "float32" and not (family_of_model(model_name) and guess.channel_count == 3):
+            known = family_of_model(model_name) if guess.channel_count == 3 else None
+            if known:
+                warnings.append(
+                    f"By the model's name, pictures become the input {name!r} as keras.applications.{known} "
+                    f"prepares them. If it was trained otherwise, say so under [preprocessing.{name}]."
+                )
+            elif info.dtype == "float32":
                 warnings.append(
                     f"Nothing says how pictures become the input {name!r}: pixels from 0 to 1 are assumed. "
                     f"If the model was trained otherwise, say so under [preprocessing.{name}]."

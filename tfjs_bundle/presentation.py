@@ -52,7 +52,7 @@ def present(
     """
     inputs, outputs = _infos(signature.inputs), _infos(signature.outputs)
     task = options.task or preprocessing.default_task(inputs, outputs)
-    schemas, warnings = preprocessing.resolve(options.preprocessing, inputs, task, model_name or name)
+    schemas, warnings = preprocessing.resolve(options.preprocessing, inputs, task, model_name)
     for warning in warnings:
         progress.warn(warning)
     labels = _labels(options.labels, inputs, outputs)

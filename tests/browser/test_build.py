@@ -111,14 +111,6 @@ def _predict_plainly(
     page, static_host, directory: Path, inputs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Predict with TF.js as published: no loader of ours, no worker, no service worker."""
-    packed = {
-        name: {
-            "data": np.asarray(value, np.float32 if value.dtype.kind == "f" else np.int32).ravel().tolist(),
-            "shape": list(value.shape),
-            "dtype": "float32" if value.dtype.kind == "f" else "int32",
-        }
-        for name, value in inputs.items()
-    }
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         shutil.copytree(directory / "model", root / "model")
@@ -127,8 +119,39 @@ def _predict_plainly(
         host = static_host(root)
         host.headers = {}  # TF.js as published needs eval
         page.goto(f"{host.url}index.html")
-        outputs = page.evaluate("inputs => predictPlainly('/model/model.json', inputs)", packed)
+        outputs = page.evaluate("inputs => predictPlainly('/model/model.json', inputs)", _packed(inputs))
     return {
         name: np.frombuffer(base64.b64decode(entry["data"]), entry["dtype"]).reshape(entry["shape"])
         for name, entry in outputs.items()
+    }
+
+
+@pytest.mark.parametrize("backend", ["wasm", "cpu"])
+@pytest.mark.parametrize(("name", "times"), [("dense_gelu", 1000), ("recurrent", 100)])
+def test_predictions_leave_no_tensors_behind(built, sample, page, static_host, name, times, backend):
+    host = static_host(built(name).bundle.directory)
+    page.goto(f"{host.url}bundle.json")
+    before, after = page.evaluate(
+        """async ({ backend, times, inputs }) => {
+          const { loadModel } = await import(new URL("loader.js", location.href).href);
+          const model = await loadModel({ backend });
+          await model.predict(inputs);
+          const before = (await model.memory()).tensors;
+          for (let i = 0; i < times; i++) await model.predict(inputs);
+          return [before, (await model.memory()).tensors];
+        }""",
+        {"backend": backend, "times": times, "inputs": _packed(sample(name).inputs)},
+    )
+    assert after == before > 0
+
+
+def _packed(inputs: dict[str, np.ndarray]) -> dict[str, dict]:
+    """Return inputs as plain JSON values, in the dtypes that TF.js has."""
+    return {
+        name: {
+            "data": np.asarray(value, np.float32 if value.dtype.kind == "f" else np.int32).ravel().tolist(),
+            "shape": list(value.shape),
+            "dtype": "float32" if value.dtype.kind == "f" else "int32",
+        }
+        for name, value in inputs.items()
     }

@@ -158,7 +158,7 @@ def test_a_family_is_told_by_the_models_name(name, expected):
     assert family_of_model(name) == expected
 
 
-def test_a_guess_is_a_warning_unless_the_family_or_the_dtype_tells():
+def test_a_guess_is_a_warning_unless_the_user_or_the_dtype_tells():
     shape = (None, 224, 224, 3)
     schemas, warnings = resolve({}, [info(shape=shape)], "image-classification")
     assert schemas["image"]["scale"] == [1 / 255] * 3
@@ -167,7 +167,8 @@ def test_a_guess_is_a_warning_unless_the_family_or_the_dtype_tells():
     assert "[preprocessing.image]" in warnings[0]
     schemas, warnings = resolve({}, [info(shape=shape)], "image-classification", "vgg16")
     assert schemas["image"]["channels"] == "bgr"
-    assert warnings == []
+    assert len(warnings) == 1
+    assert "as keras.applications.vgg16 prepares them" in warnings[0]
     assert resolve({}, [info(shape=shape, dtype="int32")], "image-classification")[1] == []
     assert resolve({"family": "xception"}, [info(shape=shape)], "image-classification")[1] == []
 

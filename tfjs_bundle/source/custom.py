@@ -34,6 +34,15 @@ OUTSIDE_OPS = frozenset(
     ]
 )
 
+#: Of these, what no SavedModel has for its own bookkeeping: it writes elsewhere, or calls code.
+RUNNING_OPS = frozenset(
+    [
+        *("WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc"),
+        *("RemoteCall", "RpcCall", "RemoteFusedGraphExecute", "CreateSummaryFileWriter"),
+        *("CreateSummaryDbWriter", "DebugIdentity", "DebugIdentityV2"),
+    ]
+)
+
 #: Where TensorFlow keeps functions that compute and do nothing else.
 _COMPUTING = frozenset(
     [

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.saved_model import loader_impl
 
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
-from tfjs_bundle.source.custom import OUTSIDE_OPS
+from tfjs_bundle.source.custom import OUTSIDE_OPS, RUNNING_OPS
 from tfjs_bundle.source.identify import SourceFile
 from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, reference_of
 
@@ -34,6 +35,7 @@ def read(file: SourceFile, signature: str | None = None) -> SourceModel:
     """
     from tfjs_bundle.source.keras3 import refuse_bad_numbers
 
+    _refuse_running_code(file)
     loaded = _load(file)
     key = _choose(file, loaded, signature)
     function = loaded.signatures[key]
@@ -74,6 +76,23 @@ def read(file: SourceFile, signature: str | None = None) -> SourceModel:
         keras_version=None,
         warnings=tuple(warnings),
     )
+
+
+def _refuse_running_code(file: SourceFile) -> None:
+    """Look for ops that write files or call Python before anything is loaded: loading runs initializers."""
+    try:
+        parsed = loader_impl.parse_saved_model(str(file.path))
+    except Exception:  # loading it says what is wrong
+        return
+    for meta_graph in parsed.meta_graphs:
+        graph = meta_graph.graph_def
+        bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+        found = sorted({node.op for body in bodies for node in body} & RUNNING_OPS)
+        if found:
+            raise UnsupportedModelError(
+                f"{file.path} reaches outside the model ({', '.join(found)}): it writes files or runs code.",
+                "Export the model without that part.",
+            )
 
 
 def _load(file: SourceFile) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfjs_bundle.errors import BrowserError
+from tfjs_bundle.errors import MissingBrowserError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -84,7 +84,7 @@ def find_chromium(playwright: Playwright | None = None) -> str | None:
     if named:
         found = shutil.which(named)
         if not found:
-            raise BrowserError(f"{VARIABLE} is {named!r}, which is not an executable file.", CURE)
+            raise MissingBrowserError(f"{VARIABLE} is {named!r}, which is not an executable file.", CURE)
         return found
     if playwright is not None and Path(playwright.chromium.executable_path).is_file():
         return playwright.chromium.executable_path
@@ -102,11 +102,11 @@ def launch(playwright: Playwright) -> Browser:
     """Start headless Chromium.
 
     Raises:
-        BrowserError: there is none, or it does not start.
+        MissingBrowserError: there is none, or it does not start.
     """
     executable = find_chromium(playwright)
     if executable is None:
-        raise BrowserError("No Chromium, Chrome or Edge was found on this machine.", CURE)
+        raise MissingBrowserError("No Chromium, Chrome or Edge was found on this machine.", CURE)
 
     def start(sandbox: bool) -> Browser:
         return playwright.chromium.launch(
@@ -126,7 +126,7 @@ def _first_that_starts(executable: str, start: Callable[[bool], Browser]) -> Bro
             return start(sandbox)
         except Error as error:
             reason = _first_line(error)
-    raise BrowserError(f"The browser {executable} does not start: {reason}", CURE)
+    raise MissingBrowserError(f"The browser {executable} does not start: {reason}", CURE)
 
 
 def _first_line(error: Exception) -> str:

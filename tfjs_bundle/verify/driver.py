@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tfjs_bundle.errors import BrowserError, SourceError
+from tfjs_bundle.errors import BrowserError, MissingBrowserError, SourceError
 from tfjs_bundle.serve.server import CONTENT_TYPES
 from tfjs_bundle.verify.browser import CURE, launch
 from tfjs_bundle.verify.cases import NUMPY_DTYPES, Case
@@ -164,7 +164,7 @@ def _drive(
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
-        raise BrowserError(f"Playwright for Python cannot be imported: {error}.", CURE) from None
+        raise MissingBrowserError(f"Playwright for Python cannot be imported: {error}.", CURE) from None
     with sync_playwright() as playwright:
         step("starting the browser")
         browser = launch(playwright)

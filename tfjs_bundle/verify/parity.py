@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfjs_bundle.bundle import MANIFEST, Bundle, load_bundle
-from tfjs_bundle.errors import BrowserError, SourceError, UsageError
+from tfjs_bundle.errors import MissingBrowserError, SourceError, UsageError
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.serve.server import serving
 from tfjs_bundle.verify.cases import Case, read_golden
@@ -99,7 +99,8 @@ def verify_build(
 
     Raises:
         ParityError: a backend's numbers are not the reference's.
-        BrowserError: the browser is missing or died though verification was asked for.
+        BrowserError: the browser died; it is missing, or has none of the backends, though verification was
+            asked for.
     """
     if options.verify is False:
         return ParityReport(reason="--no-verify was given")
@@ -113,12 +114,14 @@ def verify_build(
     }
     try:
         report = run(directory, cases, references, backends=options.backends, progress=progress, skip=skip)
-    except BrowserError as error:
+    except MissingBrowserError as error:
         if options.verify:
             raise
         progress.warn(f"Parity was not run. {error.what}")
         return ParityReport(reason=error.what)
     report.raise_if_failed()
+    if options.verify:
+        report.raise_if_nothing_ran()
     for entry in report.backends:
         if entry.status == NOT_RUN:
             progress.warn(f"Parity on {entry.backend} was not run: {entry.reason}.".replace("..", "."))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfjs_bundle.graph.ir import Signature
+from tfjs_bundle.progress import Progress
 from tfjs_bundle.verify.cases import Case, draw_cases, read_data
 
 #: Above so many input values one golden case has to do: the visitor's device runs it before it is trusted.
@@ -23,7 +24,12 @@ class Plan:
 
 
 def plan(
-    signature: Signature, ranges: Mapping[str, tuple[float, float]], data: Path | None, *, comparable: bool
+    signature: Signature,
+    ranges: Mapping[str, tuple[float, float]],
+    data: Path | None,
+    progress: Progress,
+    *,
+    comparable: bool,
 ) -> Plan:
     """Draw the golden cases, and the parity cases or take the user's ``data`` for them.
 
@@ -38,9 +44,12 @@ def plan(
         return Plan((), ())
     golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1))
     size = sum(math.prod(value.shape) for value in golden[0].inputs.values())
-    parity = (
-        read_data(data, signature.inputs).cases
-        if data
-        else tuple(draw_cases(signature.inputs, ranges=ranges))
-    )
+    parity = tuple(draw_cases(signature.inputs, ranges=ranges)) if data is None else ()
+    if data is not None:
+        given = read_data(data, signature.inputs)
+        parity = given.cases
+        if given.used < given.rows:
+            progress.warn(
+                f"Parity was measured on the first {given.used} of the {given.rows} rows of {data}."
+            )
     return Plan(tuple(golden[:1] if size > _LARGE_INPUT else golden), parity)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfjs_bundle.errors import ParityError
+from tfjs_bundle.errors import BrowserError, ParityError
 from tfjs_bundle.verify.metrics import ATOL, RTOL, Difference
 
 if TYPE_CHECKING:
@@ -133,6 +133,17 @@ class ParityReport:
                 + f"\nThe tolerance is atol {self.atol:g}, rtol {self.rtol:g}.",
                 "If the model runs in Keras, this is a bug of tfjs-bundle or of TensorFlow.js: please report "
                 "it. --backend names other backends to verify; --no-verify builds without proof.",
+            )
+
+    def raise_if_nothing_ran(self) -> None:
+        """Raise where no backend could be compared: what was not run proves nothing.
+
+        Raises:
+            BrowserError: it names the backends and their reasons.
+        """
+        if self.status == NOT_RUN:
+            raise BrowserError(
+                f"Nothing was verified. {self.describe()}", "Name backends that run here with --backend."
             )
 
     def to_json(self) -> dict[str, Any]:
