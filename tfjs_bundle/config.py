@@ -18,6 +18,7 @@ from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.errors import UsageError
 
 CONVERTERS = ("native", "tensorflowjs")
+#: What verification runs on unless it is told: in every browser, and without a GPU.
 DEFAULT_BACKENDS = ("wasm", "cpu")
 _SHARD_SIZE = 4 << 20
 _PATHS = (str, os.PathLike)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_bundle import predict, write_bundle
 
-from tfjs_bundle.site.render import CONTENT_SECURITY_POLICY
+from tfjs_bundle.site.security import content_security_policy
 
 pytestmark = pytest.mark.browser
 
@@ -79,7 +79,7 @@ def test_wasm_without_isolation_runs_on_one_thread(run):
 
 def test_page_worker_and_threads_live_under_the_policy_of_the_page(page, static_host, bundle):
     host = static_host(bundle)
-    policy = "; ".join(f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items())
+    policy = content_security_policy()
     host.headers["Content-Security-Policy"] = policy
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))

@@ -16,7 +16,8 @@ from tfjs_bundle.bundle import OUTSIDE_FILES, TensorInfo, load_bundle
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.preprocessing import ImageSchema
 from tfjs_bundle.site import render as rendering
-from tfjs_bundle.site.render import CONTENT_SECURITY_POLICY, ModelFile, Site, SiteSpec, render
+from tfjs_bundle.site.render import ModelFile, Site, SiteSpec, render
+from tfjs_bundle.site.security import CONTENT_SECURITY_POLICY
 
 HOSTILE = "</script><script>alert(1)</script>\"'`{{ 7 * 7 }}*/[x](y)\n# x"
 

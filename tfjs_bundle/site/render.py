@@ -18,6 +18,7 @@ import jinja2
 
 from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
 from tfjs_bundle.errors import UsageError
+from tfjs_bundle.site.security import content_security_policy
 
 Content = bytes | memoryview | Path
 
@@ -29,20 +30,6 @@ NO_JEKYLL = ".nojekyll"
 
 #: What the service worker stores at install, beside the demo's script and style.
 SHELL_ROLES = ("page", "demo")
-
-#: Where page and worker may load from: this origin and nowhere else. ``blob:`` and ``data:`` are for
-#: pictures that the visitor picks; ``wasm-unsafe-eval`` compiles WebAssembly and allows no eval.
-CONTENT_SECURITY_POLICY = {
-    "default-src": "'none'",
-    "script-src": "'self' 'wasm-unsafe-eval'",
-    "worker-src": "'self'",
-    "connect-src": "'self'",
-    "img-src": "'self' data: blob:",
-    "style-src": "'self'",
-    "manifest-src": "'self'",
-    "base-uri": "'none'",
-    "form-action": "'none'",
-}
 
 
 @dataclass(frozen=True)
@@ -220,7 +207,7 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
         "page": page,
         "demo_script": demo(".js"),
         "demo_style": demo(".css"),
-        "content_security_policy": _policy(),
+        "content_security_policy": content_security_policy(),
         "created_with": dict(spec.created_with),
         "source": dict(spec.source),
         "backends": sorted(name for name, state in spec.backends.items() if state.get("supported")),
@@ -275,10 +262,6 @@ def _escape_markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+.!|<>~&-])", r"\\\1", line)
 
 
-def _policy() -> str:
-    return "; ".join(f"{name} {value}" for name, value in CONTENT_SECURITY_POLICY.items())
-
-
 def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, bytes]:
     """Return loader.js and sw.js with the digest, the manifest's hash and the shell.
 
@@ -297,7 +280,7 @@ def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, byt
             "digest": bundle.digest,
             "manifest": {"sha256": sha256, "size": len(manifest)},
             "shell": shell,
-            "content_security_policy": _policy(),
+            "content_security_policy": content_security_policy(),
         }
         try:
             script = (runtime / name).read_bytes()

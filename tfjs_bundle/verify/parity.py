@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfjs_bundle.bundle import MANIFEST, Bundle, load_bundle
+from tfjs_bundle.config import DEFAULT_BACKENDS
 from tfjs_bundle.errors import MissingBrowserError, SourceError, UsageError
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.serve.server import serving
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from tfjs_bundle.graph.kernels import BackendSupport
 
 __all__ = ["Case", "ParityReport", "run", "verify_build", "verify_golden"]
-
-#: What verification runs on unless it is told: in every browser, and without a GPU.
-DEFAULT_BACKENDS = ("wasm", "cpu")
 
 Reference = Mapping[str, np.ndarray | Expected]
 
