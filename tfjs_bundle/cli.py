@@ -6,7 +6,9 @@ Only this module prints. Nothing heavy is imported before a command runs, so tha
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; the process ends with the exit code of what happened."""
     # click may refuse the arguments before it has come to this one
     output = _Output(as_json="--json" in (sys.argv[1:] if arguments is None else arguments))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # so that a stopped build cleans up as after Ctrl-C
     try:
         code = cli.main(arguments, prog_name="tfjs-bundle", standalone_mode=False, obj=output)
     except BundleError as error:
@@ -51,6 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
         _tell_json(output, what, "", code)
         click.echo(what, err=True)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _tell_json(output: _Output, what: str, cure: str, exit_code: int) -> None:

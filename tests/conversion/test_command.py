@@ -408,8 +408,15 @@ def spawn(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def test_an_interrupted_build_says_so_and_leaves_nothing_behind(sample, dist, tmp_path):
-    """Ctrl-C, which a terminal sends to the command and to the TensorFlow process alike."""
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        # a terminal sends Ctrl-C to the command and to the TensorFlow process alike
+        pytest.param(lambda pid: os.killpg(pid, signal.SIGINT), id="Ctrl-C"),
+        pytest.param(lambda pid: os.kill(pid, signal.SIGTERM), id="SIGTERM"),
+    ],
+)
+def test_an_interrupted_build_says_so_and_leaves_nothing_behind(sample, dist, tmp_path, interrupt):
     before = contents(dist)
     fifo, temporary = tmp_path / "fifo", tmp_path / "temporary"
     os.mkfifo(fifo)
@@ -434,7 +441,7 @@ def test_an_interrupted_build_says_so_and_leaves_nothing_behind(sample, dist, tm
     )
     try:
         worker = int(fifo.read_text())  # waits until the module runs
-        os.killpg(process.pid, signal.SIGINT)
+        interrupt(process.pid)
         out, err = process.communicate(timeout=60)
     finally:
         if process.poll() is None:

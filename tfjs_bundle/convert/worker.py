@@ -7,7 +7,6 @@ functions in :data:`CALLS` are all it can do; the model read last stays here.
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import traceback
 from collections.abc import Callable
@@ -80,12 +79,16 @@ class Worker:
         save_frozen(self._model, Path(directory))
 
     def release(self) -> int:
-        """Forget the model; return the peak resident memory of this process in bytes."""
+        """Forget the model; return the peak resident memory of this process in bytes, 0 where unknown."""
         self._model = None
         if "tensorflow" in sys.modules:
             import keras
 
             keras.utils.clear_session()
+        try:
+            import resource
+        except ImportError:  # Windows
+            return 0
         scale = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
