@@ -56,6 +56,22 @@ def test_both_converters_agree(child, conversion, sample, tmp_path, name):
 
 
 @needs_stock
+def test_a_keras_2_file_converts_whose_variables_are_not_keras_3_s(child, tmp_path):
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(1)
+    image = tf_keras.layers.Input((8, 8, 3), name="image")
+    x = tf_keras.layers.Flatten()(tf_keras.layers.DepthwiseConv2D(3)(image))  # Keras 3 refuses `groups`
+    tf_keras.Model(image, tf_keras.layers.Dense(2, name="result")(x)).save(tmp_path / "old.h5")
+    options = BuildOptions(converter="tensorflowjs")
+    converted = convert.convert(identify(tmp_path / "old.h5"), options, child, tmp_path)
+    inputs = {"image": np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)}
+    expected = convert.predict(converted, inputs, child)["result"]
+    (found,) = child.call("run_graph", converted.graph, list(inputs.values()))
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@needs_stock
 def test_what_the_stock_converter_refuses_is_told_in_its_words(child, sample, tmp_path):
     with pytest.raises(
         UnsupportedModelError, match=r"(?s)The stock converter refuses the model.*Erfc"

@@ -89,15 +89,15 @@ def save_frozen(model: SourceModel, directory: Path) -> None:
             outputs = model.call([inputs[name] for name in names])
         return {f"output_{index:04}": tf.identity(output) for index, output in enumerate(outputs)}
 
-    module = tf.Module()
-    # a SavedModel must own the variables and tables that its signature captures
-    module.owned = getattr(model.call, "owner", None)
     specs = {
         name: tf.TensorSpec(spec.shape, spec.dtype, name)
         for name, spec in zip(names, model.inputs, strict=True)
     }
     with _inlined_functions():
         function = tf.function(serve, autograph=False).get_concrete_function(**specs)
+    module = tf.Module()
+    # a SavedModel must own the variables that its signature captures: tf_keras's, another SavedModel's
+    module.owned = list(function.graph.variables)
     tf.saved_model.save(module, str(directory), signatures=function)
 
 

@@ -72,18 +72,16 @@ def convert(child: Child, info: ModelInfo, workspace: Path) -> GraphModel:
 
 def _signature(graph: GraphModel, info: ModelInfo) -> Signature:
     """Write the signature anew: ``input_<i>`` names the placeholders, and outputs come in order."""
-    placeholders = {node.name: node for node in graph.nodes if node.op.startswith("Placeholder")}
+    placeholders = [node.name for node in graph.nodes if node.op.startswith("Placeholder")]
     stock = {spec.name: spec for spec in graph.signature.inputs}
 
     def tensor(index: int) -> str:
         name = f"input_{index}"
         found = next((each for each in placeholders if each == name or each.endswith(f"_{name}")), None)
-        return found or stock[name].tensor
+        return f"{found}:0" if found else stock[name].tensor
 
     inputs = tuple(
-        TensorSpec(
-            spec.name, spec.shape, tfjs_dtype(spec.dtype), spec.dtype, f"{tensor(i)}:0".replace(":0:0", ":0")
-        )
+        TensorSpec(spec.name, spec.shape, tfjs_dtype(spec.dtype), spec.dtype, tensor(i))
         for i, spec in enumerate(info.inputs)
     )
     outputs = {spec.tensor: spec for spec in graph.signature.outputs}
