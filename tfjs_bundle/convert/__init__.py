@@ -13,6 +13,7 @@ from tfjs_bundle.convert import native, tensorflowjs
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.graph import serde
+from tfjs_bundle.graph.dtypes import tfjs_tensor
 from tfjs_bundle.graph.ir import GraphModel, TensorSpec
 from tfjs_bundle.graph.kernels import layer_of
 from tfjs_bundle.source.custom import OUTSIDE_OPS
@@ -102,7 +103,6 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
                 "signature": options.signature,
                 "custom_objects": options.custom_objects,
                 "unsafe": options.unsafe,
-                "allow_random": options.allow_random,
             },
         )
         _refuse_strings("input", "takes", info.inputs)
@@ -124,7 +124,7 @@ def predict(converted: Converted, inputs: dict[str, np.ndarray], child: Child) -
         outputs = child.call("run_graph", converted.graph, values)
     else:
         outputs = child.call("predict", values)
-    return {spec.name: _as_tfjs(value) for spec, value in zip(signature.outputs, outputs, strict=True)}
+    return {spec.name: tfjs_tensor(value) for spec, value in zip(signature.outputs, outputs, strict=True)}
 
 
 def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
@@ -166,9 +166,3 @@ def _refuse_reaching_out(graph: GraphModel) -> None:
 
 def _numpy_dtype(name: str) -> Any:
     return {"string": object, "bfloat16": "float32"}.get(name, name)
-
-
-def _as_tfjs(value: np.ndarray) -> np.ndarray:
-    from tfjs_bundle.graph.dtypes import tfjs_tensor
-
-    return tfjs_tensor(np.asarray(value))

@@ -102,7 +102,7 @@ def from_model(
         keras3_variables=_variables(model),
         # in a scope, states and seeds stay as the file has them, call after call
         reference=reference_of(call, inputs, keras.StatelessScope),
-        layers=tuple(_layers(model)),
+        layers=tuple(layer_infos(model, _output_shape)),
         reader=READER,
         keras_version=file.keras_version,
         model_name=str(model.name),
@@ -416,22 +416,27 @@ def refuse_bad_numbers(
         )
 
 
-def _layers(model: Any, prefix: str = "") -> Iterator[LayerInfo]:
+def layer_infos(model: Any, output_shape: Callable[[Any], str], prefix: str = "") -> Iterator[LayerInfo]:
+    """Yield the layers of a model of either Keras, those of models within it by their paths.
+
+    Args:
+        output_shape: says a layer's; may raise where a layer was never called, or called several times.
+    """
     for layer in model.layers:
         name = f"{prefix}{layer.name}"
         if getattr(layer, "layers", None) and hasattr(layer, "summary"):
-            yield from _layers(layer, f"{name}/")
+            yield from layer_infos(layer, output_shape, f"{name}/")
             continue
+        try:
+            shape = output_shape(layer)
+        except Exception:  # there is no one output
+            shape = ""
         parameters = sum(int(np.prod(weight.shape)) for weight in layer.weights)
-        yield LayerInfo(name, type(layer).__name__, parameters, _output_shape(layer))
+        yield LayerInfo(name, type(layer).__name__, parameters, shape)
 
 
 def _output_shape(layer: Any) -> str:
-    try:
-        shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(layer.output)]
-    except Exception:  # never called, or called several times: there is no one output
-        return ""
-    return ", ".join(str(shape) for shape in shapes)
+    return ", ".join(str(tuple(tensor.shape)) for tensor in keras.tree.flatten(layer.output))
 
 
 # --- what Keras's exceptions mean ------------------------------------------------------------------

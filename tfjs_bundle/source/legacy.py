@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfjs_bundle.errors import SourceError, UnsupportedModelError
 from tfjs_bundle.source import keras3
 from tfjs_bundle.source.custom import refuse_code, refuse_reaching_out
 from tfjs_bundle.source.identify import SourceFile
-from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, public_names, reason, reference_of
+from tfjs_bundle.source.model import SourceModel, dense_input, public_names, reason, reference_of
 
 
 def may_read(file: SourceFile) -> bool:
@@ -175,17 +174,9 @@ def _source_model(file: SourceFile, model: Any, reader: str, warnings: tuple[str
         )
     leaves = [(tuple(path), leaf) for path, leaf in keras.tree.flatten_with_path(structure)]
     names = public_names((path, leaf._keras_history.layer.name) for path, leaf in leaves)
-    specs = [leaf.type_spec for _, leaf in leaves]
-    for name, spec in zip(names, specs, strict=True):
-        if not isinstance(spec, tf.TensorSpec):
-            raise UnsupportedModelError(
-                f"The input {name!r} of {file.path} is a {type(spec).__name__.removesuffix('Spec')}; "
-                "TF.js has dense tensors only.",
-                "Build the model with a dense Input and save it again.",
-            )
+    cure = "Build the model with a dense Input and save it again."
     inputs = tuple(
-        InputSpec(name, None if spec.shape.rank is None else tuple(spec.shape.as_list()), spec.dtype.name)
-        for name, spec in zip(names, specs, strict=True)
+        dense_input(file, name, leaf.type_spec, cure) for name, (_, leaf) in zip(names, leaves, strict=True)
     )
     outputs = keras.tree.flatten_with_path(output_structure)
     output_names = public_names((tuple(path), leaf._keras_history.layer.name) for path, leaf in outputs)
@@ -200,7 +191,7 @@ def _source_model(file: SourceFile, model: Any, reader: str, warnings: tuple[str
         output_names=output_names,
         keras3_variables=(),
         reference=reference_of(call, inputs),
-        layers=tuple(_layers(model)),
+        layers=tuple(keras3.layer_infos(model, _output_shape)),
         reader=reader,
         keras_version=file.keras_version,
         model_name=str(model.name),
@@ -208,14 +199,5 @@ def _source_model(file: SourceFile, model: Any, reader: str, warnings: tuple[str
     )
 
 
-def _layers(model: Any, prefix: str = "") -> Iterator[LayerInfo]:
-    for layer in model.layers:
-        name = f"{prefix}{layer.name}"
-        if getattr(layer, "layers", None) and hasattr(layer, "summary"):
-            yield from _layers(layer, f"{name}/")
-            continue
-        try:
-            shape = re.sub(r"^\[(.*)\]$", r"\1", str(layer.output_shape))
-        except Exception:  # called several times: there is no one output
-            shape = ""
-        yield LayerInfo(name, type(layer).__name__, sum(int(np.prod(w.shape)) for w in layer.weights), shape)
+def _output_shape(layer: Any) -> str:
+    return re.sub(r"^\[(.*)\]$", r"\1", str(layer.output_shape))

@@ -119,6 +119,26 @@ def public_names(paths: Iterable[tuple[Sequence[object], str]]) -> tuple[str, ..
     return tuple(names)
 
 
+def dense_input(file: SourceFile, name: str, spec: Any, cure: str) -> InputSpec:
+    """Return the input of that name for TensorFlow's ``spec`` of it.
+
+    Args:
+        cure: what to do where it is not dense.
+
+    Raises:
+        UnsupportedModelError: it is sparse or ragged, which TF.js does not have.
+    """
+    import tensorflow as tf
+
+    if not isinstance(spec, tf.TensorSpec):
+        raise UnsupportedModelError(
+            f"The input {name!r} of {file.path} is a {type(spec).__name__.removesuffix('Spec')}; "
+            "TF.js has dense tensors only.",
+            cure,
+        )
+    return InputSpec(name, None if spec.shape.rank is None else tuple(spec.shape.as_list()), spec.dtype.name)
+
+
 def reference_of(
     call: Callable[[list[tf.Tensor]], list[tf.Tensor]],
     inputs: tuple[InputSpec, ...],
@@ -173,7 +193,6 @@ def open_model(
     signature: str | None = None,
     custom_objects: str | None = None,
     unsafe: bool = False,
-    allow_random: bool = False,
 ) -> SourceModel:
     """Read a source; in the child process, with the TensorFlow backend.
 
@@ -182,8 +201,6 @@ def open_model(
         signature: the key of a SavedModel's signature; only for SavedModels.
         custom_objects: a Python file or module that defines the model's custom classes.
         unsafe: run Python code that the file carries (Lambda layers).
-        allow_random: accept a model that draws random numbers at inference; the trace shows
-            whether it does, so this only concerns the converter.
 
     Raises:
         SourceError: the file cannot be read: damaged inside, custom classes that are not known,

@@ -13,7 +13,8 @@ from tensorflow.python.saved_model import loader_impl
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.source.custom import OUTSIDE_OPS, RUNNING_OPS
 from tfjs_bundle.source.identify import SourceFile
-from tfjs_bundle.source.model import InputSpec, LayerInfo, SourceModel, reference_of
+from tfjs_bundle.source.keras3 import layer_and_weight, refuse_bad_numbers
+from tfjs_bundle.source.model import LayerInfo, SourceModel, dense_input, reference_of
 
 READER = f"TensorFlow {tf.__version__}"
 
@@ -33,8 +34,6 @@ def read(file: SourceFile, signature: str | None = None) -> SourceModel:
         UnsupportedModelError: it reads or writes files or calls Python, or has inputs that are no
             dense tensors.
     """
-    from tfjs_bundle.source.keras3 import refuse_bad_numbers
-
     _refuse_running_code(file)
     loaded = _load(file)
     key = _choose(file, loaded, signature)
@@ -42,21 +41,13 @@ def read(file: SourceFile, signature: str | None = None) -> SourceModel:
     _refuse_outside_ops(file, function)
     warnings: list[str] = []
     variables = _variables(loaded, function)
-    refuse_bad_numbers(file, ((*_layer_and_weight(name), value) for name, value in variables), warnings)
+    refuse_bad_numbers(file, ((*layer_and_weight(name), value) for name, value in variables), warnings)
 
     _, keywords = function.structured_input_signature
-    for name, spec in keywords.items():
-        if not isinstance(spec, tf.TensorSpec):
-            raise UnsupportedModelError(
-                f"The input {name!r} of {file.path} is a {type(spec).__name__.removesuffix('Spec')}; "
-                "TF.js has dense tensors only.",
-                "Export a signature with dense inputs.",
-            )
     inputs = tuple(
-        InputSpec(name, None if keywords[name].shape.rank is None else tuple(keywords[name].shape.as_list()),
-                  keywords[name].dtype.name)
+        dense_input(file, name, keywords[name], "Export a signature with dense inputs.")
         for name in _input_order(loaded, keywords)
-    )  # fmt: skip
+    )
     output_names = tuple(sorted(function.structured_outputs, key=_by_number))
 
     def call(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -175,16 +166,11 @@ def _variables(loaded: Any, function: Any) -> list[tuple[str, np.ndarray]]:
     return list(names.items())
 
 
-def _layer_and_weight(name: str) -> tuple[str, str]:
-    layer, _, weight = name.rpartition("/")
-    return layer, weight
-
-
 def _layers(variables: list[tuple[str, np.ndarray]]) -> Iterator[LayerInfo]:
     """A SavedModel names no layers: group its variables by what stands before the last ``/``."""
     sizes: dict[str, int] = {}
     for name, value in variables:
-        layer = _layer_and_weight(name)[0] or name
+        layer = layer_and_weight(name)[0] or name
         sizes[layer] = sizes.get(layer, 0) + value.size
     for layer, size in sizes.items():
         yield LayerInfo(layer, "", size, "")
