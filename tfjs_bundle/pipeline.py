@@ -11,7 +11,6 @@ from tfjs_bundle.bundle import Bundle
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.graph import kernels, passes
-from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.ranges import input_ranges
 from tfjs_bundle.presentation import Presentation, present
 from tfjs_bundle.progress import Progress
@@ -69,7 +68,7 @@ def build(
             backends = kernels.support(graph)
         with progress.stage("reference", "Predicting the reference"):
             presentation = present(file.name, converted.model_name, graph.signature, options, progress)
-            cases = _cases(converted, graph, presentation, options, progress)
+            cases = _cases(converted, presentation, options, progress)
             golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
             parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
             child.release()
@@ -107,9 +106,9 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             progress.stage("reference", "Predicting the reference"),
         ):
             converted = convert.convert(identify(against), options, child, Path(temporary))
-            graph = passes.lower(converted.graph)
-            presentation = present(location, converted.model_name, graph.signature, options, progress)
-            cases = _cases(converted, graph, presentation, options, progress).parity
+            signature = converted.graph.signature
+            presentation = present(location, converted.model_name, signature, options, progress)
+            cases = _cases(converted, presentation, options, progress).parity
             references = [convert.predict(converted, case.inputs, child) for case in cases]
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(location, cases, references, backends=options.backends, progress=progress)
@@ -117,12 +116,9 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
 
 
 def _cases(
-    converted: convert.Converted,
-    graph: GraphModel,
-    presentation: Presentation,
-    options: BuildOptions,
-    progress: Progress,
+    converted: convert.Converted, presentation: Presentation, options: BuildOptions, progress: Progress
 ) -> Plan:
     """Choose what is predicted, from values that the model takes."""
+    graph = converted.graph
     ranges = {**presentation.ranges(), **input_ranges(graph)}
     return plan(graph.signature, ranges, options.data, progress, comparable=not converted.random)

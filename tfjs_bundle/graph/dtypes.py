@@ -88,20 +88,12 @@ def tfjs_tensor(array: np.ndarray) -> np.ndarray:
     target = tfjs_dtype(array.dtype.name)
     if target == "int32":
         if array.dtype != np.int32:
-            limits = np.iinfo(np.int32)
             if array.dtype.kind in "iu":
-                array = np.clip(array, max(limits.min, _low(array)), min(limits.max, _high(array)))
+                own, limits = np.iinfo(array.dtype), np.iinfo(np.int32)
+                array = np.clip(array, max(own.min, limits.min), min(own.max, limits.max))
             array = array.astype(np.int32)
     elif target == "string":
         array = array.astype(object)
     else:
         array = array.astype(target, copy=False)
     return array
-
-
-def _low(array: np.ndarray) -> int:
-    return int(np.iinfo(array.dtype).min)
-
-
-def _high(array: np.ndarray) -> int:
-    return int(np.iinfo(array.dtype).max)

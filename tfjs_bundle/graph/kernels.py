@@ -114,7 +114,6 @@ _KERNELS: Mapping[str, tuple[str, ...]] = {
     "Gather": ("GatherV2",),
     "ReverseV2": ("Reverse",),
     "Split": ("SplitV",),
-    "TensorScatterUpdate": ("TensorScatterUpdate",),
     "TensorListStack": ("Pack",),
     "TensorListGather": ("Pack",),
     "TensorListFromTensor": ("Unpack",),
@@ -132,7 +131,6 @@ _KERNELS: Mapping[str, tuple[str, ...]] = {
     "Pad": ("PadV2",),
     "Squeeze": ("Reshape",),
     "BroadcastTo": ("Tile",),
-    "NotEqual": ("NotEqual",),
 }
 
 #: What a user may know a layer by when its op cannot run.
