@@ -175,7 +175,10 @@ def _optimize(trace: _Trace) -> Any:
 def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> GraphModel:
     """Turn the GraphDef into our IR; ``store`` keeps each constant and returns its stand-in."""
     input_nodes = [tensor.op.name for tensor in trace.inputs]
-    groups = _convolution_groups(graph_def)
+    inferred = tf.Graph()
+    with inferred.as_default():
+        tf.import_graph_def(graph_def, name="")
+    groups = _convolution_groups(inferred.get_operations())
     nodes = []
     for proto in graph_def.node:
         node = _node(proto, store)
@@ -201,18 +204,25 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
         functions={proto.signature.name: _function(proto, store) for proto in graph_def.library.function},
         versions=MessageToDict(graph_def.versions),
         layers={},
+        shapes=_inferred_shapes(inferred.get_operations()),
     )
 
 
-def _convolution_groups(graph_def: Any) -> dict[str, int]:
+def _inferred_shapes(operations: list[Any]) -> dict[str, tuple[int | None, ...]]:
+    """Return the shape of each tensor of known rank: ``"node"`` is the first output, ``"node:1"`` next."""
+    shapes = {}
+    for operation in operations:
+        for index, tensor in enumerate(operation.outputs):
+            if tensor.shape.rank is not None:
+                name = f"{operation.name}:{index}" if index else operation.name
+                shapes[name] = tuple(tensor.shape.as_list())
+    return shapes
+
+
+def _convolution_groups(operations: list[Any]) -> dict[str, int]:
     """Return the groups of each Conv2D: TensorFlow infers them from the shapes of input and filter."""
-    if not any(node.op == "Conv2D" for node in graph_def.node):
-        return {}
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.import_graph_def(graph_def, name="")
     found = {}
-    for operation in graph.get_operations():
+    for operation in operations:
         if operation.type == "Conv2D":
             inputs, kernel = (tensor.shape for tensor in operation.inputs)
             axis = 1 if operation.get_attr("data_format") == b"NCHW" else 3

@@ -95,6 +95,9 @@ class GraphModel:
     versions: dict[str, Any] = field(default_factory=dict)
     #: node name -> Keras layer path, for messages; empty where it is not known
     layers: dict[str, str] = field(default_factory=dict)
+    #: tensor of the main graph (``"node"``, ``"node:1"``) -> the shape that the tracer inferred, where it
+    #: knows the rank; a hint for passes, which may find it empty, and not a part of any file
+    shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
 
     def bodies(self) -> Iterator[tuple[str, list[Node]]]:
         """Yield ``(function name, nodes)`` of the main graph (``""``) and of every function."""
