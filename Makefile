@@ -53,6 +53,10 @@ test-python: runtime browser
 		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
 	$(PY) -m pytest -q $(TESTS)
 
+.PHONY: coverage
+coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (half an hour)
+	@$(PY) tests/layers/coverage.py
+
 .PHONY: test-runtime
 test-runtime: $(NODE_MODULES) ## Run the TypeScript unit tests
 	@$(NPM) test --silent

@@ -22,8 +22,8 @@ class LayerCase:
         variant: the configuration, in a few words: ``"strides 2, same"``; unique within the layer.
         build: makes the model, with seeded weights; it is saved as ``.keras`` and built from that file.
         examples: what is predicted, awkward values included; by default examples are drawn from the model's
-            inputs, of batch sizes 1 and 3, of several sizes where sizes are unknown, with zeros and with large
-            values.
+            inputs, of batch sizes 1 and 3, of several sizes where sizes are unknown, with zeros and with
+            large values.
         refusal: a regular expression that the refusal's message must match, where the case is known not to
             run anywhere; the table shows it as refused.
         sampled: whether it is in the sample that runs with every test run: the quickest case that shows the

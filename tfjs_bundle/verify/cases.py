@@ -28,6 +28,9 @@ BATCHES = (1, 3)
 SPATIAL_SIZES = (64, 96)
 SEQUENCE_SIZES = (16, 24)
 
+#: Floats of the awkward cases lie between this and its negative, where the model does not say what it takes.
+LARGE = 100.0
+
 #: Values that a golden output keeps at most.
 GOLDEN_VALUES = 64
 
@@ -182,6 +185,44 @@ def draw_cases(
         size = next((draw.shape[0] for draw in draws.values() if draw.shape), 1)
         cases.append(Case(f"random {index + 1}, batch {size}", values, draws))
     return cases
+
+
+def awkward_cases(
+    inputs: Sequence[Spec], *, ranges: Mapping[str, tuple[float, float]] | None = None
+) -> list[Case]:
+    """Return one case of zeros and one of extremes, as :func:`draw_cases` returns cases.
+
+    Extremes are, for an input with known values, the lowest and the highest of them in turn; for other
+    floats, values up to :data:`LARGE` of either sign.
+    """
+    cases = []
+    for name, draw_one in (("zeros", _zeros), ("extremes", _extremes)):
+        values = {}
+        for spec in inputs:
+            shape = _filled(spec.shape, 2, 0, None)
+            known = (ranges or {}).get(spec.name)
+            values[spec.name] = draw_one(spec, shape, known)
+        size = next((value.shape[0] for value in values.values() if value.shape), 1)
+        cases.append(Case(f"{name}, batch {size}", values))
+    return cases
+
+
+def _zeros(spec: Spec, shape: tuple[int, ...], known: tuple[float, float] | None) -> np.ndarray:
+    if spec.dtype == "string":
+        return np.full(shape, "", object)
+    low = known[0] if known and not known[0] <= 0 < known[1] else 0
+    return np.full(shape, low, NUMPY_DTYPES[spec.dtype])
+
+
+def _extremes(spec: Spec, shape: tuple[int, ...], known: tuple[float, float] | None) -> np.ndarray:
+    if spec.dtype in ("string", "bool") or (known is None and spec.dtype == "float32"):
+        span = LARGE if known is None and spec.dtype == "float32" else 1
+        return Draw(zlib.crc32(f"{spec.name}/extremes".encode()), -span, span, spec.dtype, shape).values()
+    low, high = known or default_range(spec, shape)
+    if spec.dtype == "int32":
+        high = math.ceil(high) - 1
+    flat = np.where(np.arange(math.prod(shape)) % 2, high, low)
+    return flat.astype(NUMPY_DTYPES[spec.dtype]).reshape(shape)
 
 
 def default_range(spec: Spec, shape: Sequence[int]) -> tuple[float, float]:

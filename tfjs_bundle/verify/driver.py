@@ -12,7 +12,8 @@ import re
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,7 @@ def run_cases(
         BrowserError: there is no browser, it does not start, or it died.
         SourceError: nothing answers at ``url``.
     """
-    headers = _page_headers(url)
+    headers = page_headers(url)
     messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     stop = threading.Event()
     runs: list[BackendRun] = []
@@ -199,18 +200,8 @@ def _run_backend(
     step: Callable[[str], None],
     stop: threading.Event,
 ) -> BackendRun:
-    """Run all cases on one backend, in a context without memory of the others."""
-    context = browser.new_context(service_workers="block")
-    foreign: list[str] = []
-    try:
-        guard = _Guard(url, headers, foreign)
-        context.route("**/*", guard.handle)
-        page = context.new_page()
-        # What a Content-Security-Policy stopped never becomes a request, but was tried all the same.
-        page.on("console", lambda message: guard.console(message.text))
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        page.goto(f"{origin}{PREFIX}harness.html")
-        harness = _Harness(page, timeout)
+    """Run all cases on one backend."""
+    with opened(browser, url, headers, timeout) as (harness, foreign):
         done: dict[str, Any] = {}
         try:
             done["load_ms"], refused = _load(harness, url, backend)
@@ -234,11 +225,36 @@ def _run_backend(
         if foreign:
             status, reason = "failed", f"the bundle asked for {foreign[0]}, which is not its own origin"
         return BackendRun(backend, status, reason, foreign=tuple(foreign), **done)
+
+
+@contextmanager
+def opened(
+    browser: Browser, url: str, headers: Mapping[str, str], timeout: float = TIMEOUT
+) -> Iterator[tuple[Harness, list[str]]]:
+    """Open the harness beside the bundle at ``url``, in a context without memory of others.
+
+    Args:
+        headers: what the harness is served with, see :func:`page_headers`.
+        timeout: seconds that loading, or one prediction, may take.
+
+    Yields:
+        The harness, and the addresses outside the bundle's origin that were asked for, as they come.
+    """
+    context = browser.new_context(service_workers="block")
+    try:
+        guard = _Guard(url, headers, [])
+        context.route("**/*", guard.handle)
+        page = context.new_page()
+        # What a Content-Security-Policy stopped never becomes a request, but was tried all the same.
+        page.on("console", lambda message: guard.console(message.text))
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        page.goto(f"{origin}{PREFIX}harness.html")
+        yield Harness(page, timeout), guard.foreign
     finally:
         context.close()
 
 
-def _load(harness: _Harness, url: str, backend: str) -> tuple[float, str]:
+def _load(harness: Harness, url: str, backend: str) -> tuple[float, str]:
     """Load as a visitor does; where the self-check refuses, load without it, to see the numbers.
 
     Returns:
@@ -252,15 +268,24 @@ def _load(harness: _Harness, url: str, backend: str) -> tuple[float, str]:
         return harness.load(url, backend, self_check=False), refusal.message
 
 
-class _Harness:
+class Harness:
     """The harness page's functions (runtime/src/verify/harness.ts)."""
 
     def __init__(self, page: Page, timeout: float) -> None:
         self._page = page
         self._timeout = int(timeout * 1000)
 
-    def load(self, url: str, backend: str, *, self_check: bool) -> float:
+    def load(
+        self, url: str, backend: str, *, self_check: bool, worker: bool = True, version: str = ""
+    ) -> float:
+        """Load the bundle at ``url``; return the milliseconds it took.
+
+        Args:
+            worker: False lets the bundles that this page loads one after the other share one TF.js.
+            version: what tells this bundle's loader from another that the page had from the same address.
+        """
         job = {"baseUrl": url, "backend": backend, "selfCheck": self_check}
+        job |= {"worker": worker, "version": version}
         answer = self._call("load", job)
         if answer["backend"] != backend:
             raise RefusalError("", f"asked for {backend}, the loader chose {answer['backend']}")
@@ -322,7 +347,7 @@ class _Guard:
             self.foreign.append(address)
 
 
-def _page_headers(url: str) -> dict[str, str]:
+def page_headers(url: str) -> dict[str, str]:
     """Return the headers that make the bundle's page what it is: isolation and policy."""
     try:
         with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310  the caller checked the scheme

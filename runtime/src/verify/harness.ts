@@ -38,6 +38,9 @@ interface LoadJob {
   baseUrl: string;
   backend: string;
   selfCheck: boolean;
+  worker: boolean;
+  /** Tells this bundle's loader from another one that this page imported from the same address. */
+  version: string;
   /** Milliseconds. */
   timeout: number;
 }
@@ -69,11 +72,19 @@ async function load(
     await model?.dispose();
     model = undefined;
     const started = performance.now();
-    const { loadModel } = await import(new URL("loader.js", job.baseUrl).href);
+    const loader = new URL("loader.js", job.baseUrl);
+    loader.search = job.version;
+    const { loadModel } = await import(loader.href);
     model = (await within(
       job.timeout,
       "loading",
-      loadModel({ backend: job.backend, worker: true, selfCheck: job.selfCheck, serviceWorker: false }),
+      loadModel({
+        baseUrl: job.baseUrl,
+        backend: job.backend,
+        worker: job.worker,
+        selfCheck: job.selfCheck,
+        serviceWorker: false,
+      }),
     )) as PublicModel;
     return {
       milliseconds: performance.now() - started,

@@ -1,0 +1,248 @@
+"""Runs cases: each model is saved, built into a bundle, and compared with Keras on every backend.
+
+One Chromium and one TensorFlow process serve all cases. Each bundle is published at one address, one after
+the other, and a page per backend loads them one by one, so that TF.js and its shaders are compiled once. A
+case that fails is run again in a page of its own before it is called wrong.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import models
+import numpy as np
+from layer_case import Example, LayerCase
+
+from tfjs_bundle import pipeline
+from tfjs_bundle.bundle import Bundle
+from tfjs_bundle.config import BuildOptions
+from tfjs_bundle.convert.child import Child
+from tfjs_bundle.errors import BundleError, UnsupportedModelError
+from tfjs_bundle.graph.dtypes import tfjs_tensor
+from tfjs_bundle.progress import Progress
+from tfjs_bundle.serve.server import serving
+from tfjs_bundle.verify.cases import Case, awkward_cases, draw_cases
+from tfjs_bundle.verify.driver import Harness, RefusalError, opened, page_headers
+from tfjs_bundle.verify.metrics import RTOL, Tensor, compare
+
+#: What a backend made of a case.
+RIGHT, REFUSED, WRONG, NOT_RUN = "right", "refused", "wrong", "not run"
+
+#: Seconds that loading, or one prediction, may take.
+TIMEOUT = 120.0
+
+#: A page is left for a fresh one after so many bundles: a browser keeps every module that it imported.
+BUNDLES_PER_PAGE = 40
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a case went on a backend.
+
+    Attributes:
+        status: ``right``, ``refused``, ``wrong`` or ``not run``.
+        detail: why, where it is not right.
+        largest: the largest difference relative to the output's size, where values were compared.
+    """
+
+    status: str
+    detail: str = ""
+    largest: float = 0.0
+
+
+class Suite:
+    """What all cases share; made by :func:`suite`."""
+
+    def __init__(self, child: Child, browser: Any, directory: Path, backends: Sequence[str]) -> None:
+        self.backends = tuple(backends)
+        self._child = child
+        self._browser = browser
+        self._directory = directory
+        self._stack = ExitStack()
+        self._pages: dict[str, _Page] = {}
+        self._count = 0
+        self._url = ""
+
+    def run(self, case: LayerCase) -> dict[str, Verdict]:
+        """Build the model of ``case`` and run it on every backend."""
+        self._count += 1
+        source = self._directory / f"case_{self._count}.keras"
+        model = build_model(case.build)
+        model.save(source)
+        try:
+            bundle = self._publish(source)
+        except UnsupportedModelError as refusal:
+            matches = case.refusal and re.search(case.refusal, str(refusal))
+            found = Verdict(REFUSED if matches else WRONG, str(refusal))
+            return dict.fromkeys(self.backends, found)
+        except BundleError as error:
+            return dict.fromkeys(self.backends, Verdict(WRONG, f"{type(error).__name__}: {error}"))
+        finally:
+            source.unlink()
+        cases = examples(case.examples, bundle)
+        references = [reference(model, list(each.inputs.values()), bundle) for each in cases]
+        return {
+            backend: self._run(backend, bundle, cases, references, case.atol) for backend in self.backends
+        }
+
+    def close(self) -> None:
+        for page in self._pages.values():
+            page.close()
+        self._stack.close()
+
+    def _publish(self, source: Path) -> Bundle:
+        site = self._directory / "site"
+        result = pipeline.build(source, site, BuildOptions(verify=False), Progress(), self._child)
+        if not self._url:
+            self._url = self._stack.enter_context(serving(site)).url
+        return result.bundle
+
+    def _run(
+        self,
+        backend: str,
+        bundle: Bundle,
+        cases: Sequence[Case],
+        references: Sequence[Mapping[str, np.ndarray]],
+        atol: float,
+    ) -> Verdict:
+        if not bundle.backends[backend]["supported"]:
+            return Verdict(REFUSED, f"{backend} lacks {', '.join(bundle.backends[backend]['missing_ops'])}")
+        for attempt in range(2):
+            page = self._page(backend)
+            try:
+                outputs = page.run(self._url, backend, str(self._count), cases)
+            except RefusalError as refusal:
+                verdict = Verdict(WRONG, f"{refusal.code}: {refusal.message}")
+            except Exception as error:  # the page died
+                verdict = Verdict(WRONG, f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            else:
+                verdict = judge(cases, references, outputs, atol)
+            if verdict.status == RIGHT:
+                return verdict
+            page.close()
+            del self._pages[backend]
+            if attempt == 0 and page.bundles == 1:
+                break  # nothing came before it
+        return verdict
+
+    def _page(self, backend: str) -> _Page:
+        page = self._pages.get(backend)
+        if page and page.bundles >= BUNDLES_PER_PAGE:
+            page.close()
+            page = None
+        if page is None:
+            page = self._pages[backend] = _Page(self._browser, self._url)
+        return page
+
+
+class _Page:
+    """A page that loads one bundle after the other on one backend."""
+
+    def __init__(self, browser: Any, url: str) -> None:
+        self.bundles = 0
+        self._stack = ExitStack()
+        self._harness: Harness
+        self._harness, self._foreign = self._stack.enter_context(
+            opened(browser, url, page_headers(url), TIMEOUT)
+        )
+
+    def run(self, url: str, backend: str, version: str, cases: Sequence[Case]) -> list[dict[str, Tensor]]:
+        self.bundles += 1
+        self._harness.load(url, backend, self_check=False, worker=False, version=version)
+        outputs = [self._harness.predict(case)[1] for case in cases]
+        if self._foreign:
+            raise RefusalError("", f"asked for {self._foreign[0]}, which is not its own origin")
+        return outputs
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def suite(child: Child, browser: Any, backends: Sequence[str]) -> Iterator[Suite]:
+    """Make a :class:`Suite` over ``backends`` with a workspace of its own."""
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-suite-") as directory:
+        made = Suite(child, browser, Path(directory), backends)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def build_model(build: Callable[[], Any]) -> Any:
+    """Call ``build`` without Keras's warnings."""
+    models.keras()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return build()
+
+
+def examples(given: Sequence[Example] | None, bundle: Bundle) -> list[Case]:
+    """Return the examples ``given`` as cases, or draw them, awkward ones included."""
+    if given is None:
+        return [*draw_cases(bundle.inputs), *awkward_cases(bundle.inputs)]
+    names = [spec.name for spec in bundle.inputs]
+    return [
+        Case(f"example {index}", dict(zip(names, map(np.asarray, example), strict=True)))
+        for index, example in enumerate(given, 1)
+    ]
+
+
+def reference(model: Any, inputs: Sequence[np.ndarray], bundle: Bundle) -> dict[str, np.ndarray]:
+    """Return what Keras itself predicts, by the bundle's names of the outputs, in TF.js's dtypes."""
+    import tensorflow as tf
+
+    values = [
+        tf.constant(value.tolist(), tf.string)
+        if spec.source_dtype == "string"
+        else tf.cast(tf.constant(value), spec.source_dtype)
+        for value, spec in zip(inputs, bundle.inputs, strict=True)
+    ]
+    structure = models.keras().tree.pack_sequence_as(model.input, values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outputs = models.keras().tree.flatten(model(structure, training=False))
+    return {
+        spec.name: tfjs_tensor(np.asarray(value)) for spec, value in zip(bundle.outputs, outputs, strict=True)
+    }
+
+
+def judge(
+    cases: Sequence[Case],
+    references: Sequence[Mapping[str, np.ndarray]],
+    outputs: Sequence[Mapping[str, Tensor]],
+    atol: float,
+) -> Verdict:
+    """Compare every output of every case; tolerances are relative to the largest value of the output."""
+    worst = 0.0
+    for case, expected, actual in zip(cases, references, outputs, strict=True):
+        scale = {name: _scale(value) for name, value in expected.items()}
+        for name in expected:
+            (found, *_) = compare(
+                case.name,
+                {name: expected[name]},
+                {name: actual[name]} if name in actual else {},
+                atol=atol * scale[name],
+                rtol=RTOL,
+            )
+            if not found.passed:
+                return Verdict(WRONG, found.describe())
+            worst = max(worst, found.largest / scale[name])
+        if extra := set(actual) - set(expected):
+            return Verdict(WRONG, f"the browser gives outputs that Keras does not: {sorted(extra)}")
+    return Verdict(RIGHT, largest=worst)
+
+
+def _scale(value: np.ndarray) -> float:
+    """Return the size of an output: its largest finite absolute value, at least 1."""
+    if value.dtype.kind != "f":
+        return 1.0
+    finite = np.abs(value[np.isfinite(value)])
+    return max(1.0, float(finite.max())) if finite.size else 1.0
