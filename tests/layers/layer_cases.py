@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import cases_convolution
 import cases_core
 from layer_case import LayerCase
 from models import keras
 
 #: One module for each family of layers.
-FAMILIES = (cases_core,)
+FAMILIES = (cases_core, cases_convolution)
 
 CASES: tuple[LayerCase, ...] = tuple(case for family in FAMILIES for case in family.CASES)
 
@@ -19,7 +20,7 @@ EXEMPT = {
     "Layer": "abstract: the base class",
     "Wrapper": "abstract: the base class of wrappers",
     "Lambda": "carries Python code and is refused without --unsafe; tested with custom objects",
-    "TFSMLayer": "reads a SavedModel from a path; tested with the sources that are SavedModels",
+    "TFSMLayer": "holds the path of a SavedModel, which a .keras file does not carry",
     "TorchModuleWrapper": "runs a PyTorch module; Keras refuses to load it on TensorFlow",
     "JaxLayer": "needs JAX, which is not installed",
     "FlaxLayer": "needs JAX and Flax, which are not installed",
