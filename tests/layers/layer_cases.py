@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import cases_activations
 import cases_convolution
 import cases_core
+import cases_pooling
 from layer_case import LayerCase
 from models import keras
 
 #: One module for each family of layers.
-FAMILIES = (cases_core, cases_convolution)
+FAMILIES = (cases_core, cases_convolution, cases_pooling, cases_activations)
 
 CASES: tuple[LayerCase, ...] = tuple(case for family in FAMILIES for case in family.CASES)
 
