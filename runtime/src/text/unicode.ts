@@ -8,7 +8,7 @@ export interface UnicodeOptions {
   errors?: "replace" | "ignore" | "strict";
   /** The code point that stands for it. */
   replacementChar?: number;
-  /** Whether control characters (below 0x20, and 0x7f) are replaced too. */
+  /** Whether control characters below U+0020 are replaced too. */
   replaceControlCharacters?: boolean;
 }
 
@@ -29,7 +29,7 @@ export function unicodeDecode(bytes: ByteString, options: UnicodeOptions = {}): 
       if (errors === "strict") throw new RangeError("a string is not UTF-8");
       if (errors === "ignore") return;
       value = replacementChar;
-    } else if (replaceControlCharacters && isControl(code)) {
+    } else if (replaceControlCharacters && code < 0x20) {
       if (errors === "ignore") return;
       value = replacementChar;
     }
@@ -56,8 +56,4 @@ export function unicodeEncode(codePoints: ArrayLike<number>, options: UnicodeOpt
     text += encodeCodePoint(valid ? code : replacementChar);
   }
   return text;
-}
-
-function isControl(code: number): boolean {
-  return code < 0x20 || code === 0x7f;
 }
