@@ -8,12 +8,23 @@ from typing import Any
 import cases_activations
 import cases_convolution
 import cases_core
+import cases_merging
+import cases_normalization
 import cases_pooling
+import cases_reshaping
 from layer_case import LayerCase
 from models import keras
 
 #: One module for each family of layers.
-FAMILIES = (cases_core, cases_convolution, cases_pooling, cases_activations)
+FAMILIES = (
+    cases_core,
+    cases_convolution,
+    cases_pooling,
+    cases_activations,
+    cases_merging,
+    cases_reshaping,
+    cases_normalization,
+)
 
 CASES: tuple[LayerCase, ...] = tuple(case for family in FAMILIES for case in family.CASES)
 
