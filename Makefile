@@ -55,7 +55,13 @@ test-python: runtime browser
 
 .PHONY: coverage
 coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (half an hour)
-	@$(PY) tests/layers/coverage.py
+	@$(PY) tests/layers/layer_coverage.py
+
+.PHONY: fuzz
+COUNT ?= 1000
+SEED ?= 0
+fuzz: runtime browser ## Compare COUNT random models with Keras on every backend, from SEED on
+	@$(PY) tests/layers/fuzz.py --count $(COUNT) --seed $(SEED)
 
 .PHONY: test-runtime
 test-runtime: $(NODE_MODULES) ## Run the TypeScript unit tests

@@ -86,6 +86,12 @@ const slimTfjs = {
         return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
       },
     );
+    // Maxima start at -1e20, so that a row of anything below (attention masks are -3e38) has a wrong one. WebGL
+    // has no literal for infinity; no finite float is beyond this one.
+    build.onLoad({ filter: /tfjs-backend-webgl[\\/]dist[\\/](reduce|pool)_gpu\.js$/ }, ({ path }) => ({
+      contents: read(path).replaceAll("1.0 / 1e-20", "3.402823466e+38"),
+      loader: "js",
+    }));
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
       contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),

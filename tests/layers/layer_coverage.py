@@ -1,6 +1,6 @@
 """Runs every case of the layer suite on every backend and writes the table of docs/coverage.md.
 
-``make coverage`` runs all of it; ``python tests/layers/coverage.py --only Conv2D --backend wasm`` a part,
+``make coverage`` runs all of it; ``python tests/layers/layer_coverage.py --only Conv2D --backend wasm`` a part,
 and then writes nothing. Ends with 1 where a case is wrong.
 """
 
@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from suite import NOT_RUN, REFUSED, RIGHT, WRONG, Verdict, suite  # noqa: E402
 TABLE = Path(__file__).parents[2] / "docs" / "coverage.md"
 BACKENDS = ("cpu", "wasm", "webgl", "webgpu")
 
+#: The case's name to what each backend made of it.
 Results = dict[str, dict[str, Verdict]]
 
 
@@ -39,41 +40,58 @@ def main(arguments: Sequence[str]) -> int:
 
     cases = [case for case in CASES if not given.only or re.search(given.only, case.name)]
     backends = tuple(given.backend or BACKENDS)
-    started = time.monotonic()
-    results = run(cases, backends, given.jobs)
-    for status in (RIGHT, REFUSED, WRONG, NOT_RUN):
-        counts = (f"{backend} {_count(results, backend, status)}" for backend in backends)
-        print(f"{status}: {', '.join(counts)}")
-    print(f"{len(cases)} cases in {time.monotonic() - started:.0f} s")
+    results = run([case.name for case in cases], layer_case, backends, given.jobs)
     if not given.only and backends == BACKENDS:
         TABLE.write_text(table(cases, results), encoding="utf-8")
         print(f"written: {TABLE}")
-    return int(any(_count(results, backend, WRONG) for backend in backends))
+    return int(is_wrong(results))
 
 
-def run(cases: Sequence[LayerCase], backends: Sequence[str], jobs: int) -> Results:
-    """Run ``cases`` in ``jobs`` processes, each with a browser and a TensorFlow of its own."""
-    shares = [[case.name for case in cases[start::jobs]] for start in range(jobs)]
+def layer_case(name: str) -> LayerCase:
+    """Return the case of the layer suite with this name."""
+    from layer_cases import CASES
+
+    return next(case for case in CASES if case.name == name)
+
+
+def run(
+    names: Sequence[str], find: Callable[[str], LayerCase], backends: Sequence[str], jobs: int
+) -> Results:
+    """Run the cases named, in ``jobs`` processes, each with a browser and a TensorFlow of its own.
+
+    Args:
+        find: a function of a module, for the processes import it by name.
+    """
+    started = time.monotonic()
+    shares = [names[start::jobs] for start in range(jobs)]
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        done = [pool.submit(_run_share, share, tuple(backends)) for share in shares if share]
-        return {name: verdicts for share in done for name, verdicts in share.result().items()}
+        done = [pool.submit(_run_share, share, find, tuple(backends)) for share in shares if share]
+        results = {name: verdicts for share in done for name, verdicts in share.result().items()}
+    for status in (RIGHT, REFUSED, WRONG, NOT_RUN):
+        counts = (f"{backend} {_count(results, backend, status)}" for backend in backends)
+        print(f"{status}: {', '.join(counts)}")
+    print(f"{len(results)} cases in {time.monotonic() - started:.0f} s")
+    return results
 
 
-def _run_share(names: Sequence[str], backends: tuple[str, ...]) -> Results:
-    from layer_cases import CASES
+def is_wrong(results: Results) -> bool:
+    """Return whether any case is wrong on any backend."""
+    return any(verdict.status == WRONG for verdicts in results.values() for verdict in verdicts.values())
+
+
+def _run_share(names: Sequence[str], find: Callable[[str], LayerCase], backends: tuple[str, ...]) -> Results:
     from playwright.sync_api import sync_playwright
 
     from tfjs_bundle.convert.child import Child
     from tfjs_bundle.verify.browser import launch
 
-    by_name = {case.name: case for case in CASES}
     results: Results = {}
     with Child() as child, sync_playwright() as playwright:
         browser = launch(playwright)
         with suite(child, browser, backends) as running:
             for name in names:
-                results[name] = running.run(by_name[name])
+                results[name] = running.run(find(name))
                 _report(name, results[name])
         browser.close()
     return results
