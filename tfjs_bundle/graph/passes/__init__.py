@@ -8,12 +8,17 @@ from __future__ import annotations
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
+from tfjs_bundle.graph.passes.fold_axes import fold_axes
+from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
+from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
+from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
+from tfjs_bundle.graph.passes.split_dilated_batches import split_dilated_batches
 from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
 
 #: In order: what TF.js lacks is lowered first, dead nodes go last.
@@ -23,7 +28,12 @@ LOWERING = (
     lower_softsign,
     lower_matrix_band_part,
     lower_stateless_random,
+    lower_channels_first,
     split_grouped_convolutions,
+    lower_bias_add,
+    lower_transposed_convolutions,
+    split_dilated_batches,
+    fold_axes,
     cast_bool_reverse,
     bypass_identities,
     remove_unused,

@@ -20,6 +20,7 @@ class Emitter:
 
     def __init__(self, node: Node, in_function: bool, taken: set[str]) -> None:
         self._prefix = node.name
+        self.in_function = in_function
         self._suffix = ":z:0" if in_function else ""
         self._taken = taken
         self.nodes: list[Node] = []

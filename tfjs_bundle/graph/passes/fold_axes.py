@@ -1,0 +1,127 @@
+"""Ops of five or more axes: TF.js's GPU backends throw, and webgpu pads them wrongly without an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.passes.arithmetic import known, pack, read
+from tfjs_bundle.graph.passes.axes import Axes
+from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
+
+#: axes up to which every backend has the ops
+_ENOUGH = 4
+
+_Shape = tuple[int | None, ...]
+_Shapes = dict[str, _Shape]
+
+
+def fold_axes(graph: GraphModel) -> GraphModel:
+    """Rewrite Pad, PadV2, MirrorPad, ReverseV2, Cumsum and Cumprod of more than four axes along one axis
+    after another, every other axis folded into its neighbours; SelectV2 as one of a vector.
+
+    Requires a rank that the tracer knows, and constant axes; leaves others.
+    """
+    shapes = graph.shapes
+
+    def folded(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
+        shape = None if emit.in_function else shapes.get(node.name)
+        if shape is None or len(shape) <= _ENOUGH:
+            return False
+        return _REWRITES[node.op](shapes, node, shape, emit, by_name)
+
+    for op in _REWRITES:
+        graph = replace_nodes(graph, op, folded)
+    return graph
+
+
+def _pad(shapes: _Shapes, node: Node, _: _Shape, emit: Emitter, by_name: dict[str, Node]) -> bool:
+    shape = shapes.get(node.inputs[0])
+    if shape is None:
+        return False
+    dtype = str(node.attrs["T"]["type"])
+    axes = Axes(node.inputs[0], shape, dtype, emit)
+    margins = read(node.inputs[1], "int32", emit, by_name).reshape(-1)
+    none = known(emit, np.int32(0))
+    for axis in range(len(shape)):
+        before, behind = margins[2 * axis], margins[2 * axis + 1]
+        if before.array is not None and behind.array is not None and not before.array and not behind.array:
+            continue
+        numbers = pack([none, none, before, behind, none, none], emit)
+        pairs = emit.const(np.array([3, 2], np.int32), "pairs")
+        paddings = emit.op("Reshape", "paddings", [numbers, pairs], T="DT_INT32", Tshape="DT_INT32")
+        attrs: dict[str, Any] = {**node.attrs, "Tpaddings": {"type": "DT_INT32"}}
+        inputs = [axes.fold(axis), paddings, *node.inputs[2:]]
+        padded = emit.node(Node(f"pad_{axis}", node.op, inputs, attrs))
+        axes.put(padded, axis, axes.sizes[axis] + before + behind)
+    axes.unfold()
+    return True
+
+
+def _reverse(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, by_name: dict[str, Node]) -> bool:
+    which = by_name.get(node_name(node.inputs[1]))
+    if which is None or which.value is None:
+        return False
+    dtype = str(node.attrs["T"]["type"])
+    axes = Axes(node.inputs[0], shape, dtype, emit)
+    middle = emit.const(np.array([1], np.int32), "middle")
+    for axis in sorted(int(axis) % len(shape) for axis in which.value.reshape(-1)):
+        inputs = [axes.fold(axis), middle]
+        turned = emit.op("ReverseV2", f"reverse_{axis}", inputs, T=dtype, Tidx="DT_INT32")
+        axes.put(turned, axis, axes.sizes[axis])
+    axes.unfold()
+    return True
+
+
+def _accumulate(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, by_name: dict[str, Node]) -> bool:
+    which = by_name.get(node_name(node.inputs[1]))
+    if which is None or which.value is None:
+        return False
+    axis = int(which.value) % len(shape)
+    axes = Axes(node.inputs[0], shape, str(node.attrs["T"]["type"]), emit)
+    attrs: dict[str, Any] = {**node.attrs, "Tidx": {"type": "DT_INT32"}}
+    inputs = [axes.fold(axis), emit.const(np.int32(1), "middle")]
+    axes.put(emit.node(Node("accumulate", node.op, inputs, attrs)), axis, axes.sizes[axis])
+    axes.unfold()
+    return True
+
+
+def _select(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, _: dict[str, Node]) -> bool:
+    dtype = str(node.attrs["T"]["type"])
+    types = ("DT_BOOL", dtype, dtype)
+    inputs = list(node.inputs[:3])
+    own = [shapes.get(tensor) for tensor in inputs]
+    sizes: str | None = None
+    if any(None in (each or (None,)) for each in own) or None in shape:
+        vectors = [
+            emit.op("Shape", "shape", [tensor], T=type_, out_type="DT_INT32")
+            for tensor, type_ in zip(inputs, types, strict=True)
+        ]
+        both = emit.op("BroadcastArgs", "sizes_of_two", vectors[1:], T="DT_INT32")
+        sizes = emit.op("BroadcastArgs", "sizes", [vectors[0], both], T="DT_INT32")
+    else:
+        sizes = emit.const(np.array(shape, np.int32), "sizes")
+    flat = emit.const(np.array([-1], np.int32), "flat")
+    for index, type_ in enumerate(types):
+        if own[index] != shape or None in shape:
+            whole = [inputs[index], sizes]
+            inputs[index] = emit.op("BroadcastTo", f"whole_{index}", whole, T=type_, Tidx="DT_INT32")
+        vector = [inputs[index], flat]
+        inputs[index] = emit.op("Reshape", f"flat_{index}", vector, T=type_, Tshape="DT_INT32")
+    picked = emit.op("SelectV2", "select", inputs, T=dtype)
+    emit.last("Reshape", [picked, sizes], T=dtype, Tshape="DT_INT32")
+    return True
+
+
+_REWRITES: dict[str, Callable[..., bool]] = {
+    "Pad": _pad,
+    "PadV2": _pad,
+    "MirrorPad": _pad,
+    "ReverseV2": _reverse,
+    "Cumsum": _accumulate,
+    "Cumprod": _accumulate,
+    "SelectV2": _select,
+}
