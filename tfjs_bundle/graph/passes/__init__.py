@@ -8,12 +8,16 @@ from __future__ import annotations
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
+from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
 from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
+from tfjs_bundle.graph.passes.lower_color_spaces import lower_color_spaces
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
+from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
+from tfjs_bundle.graph.passes.lower_resizing import lower_resizing
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
@@ -34,6 +38,10 @@ LOWERING = (
     lower_transposed_convolutions,
     split_dilated_batches,
     fold_axes,
+    drop_ensure_shape,
+    lower_resizing,
+    lower_projective_transforms,
+    lower_color_spaces,
     cast_bool_reverse,
     bypass_identities,
     remove_unused,
