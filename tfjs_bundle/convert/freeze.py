@@ -12,7 +12,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from tensorflow.python.framework import convert_to_constants
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.training.saver import export_meta_graph
 
+from tfjs_bundle.convert.folding import fold_integer_weights
 from tfjs_bundle.convert.trace_store import TRACE, WEIGHTS, StoredTensor
 from tfjs_bundle.errors import OutputError, UnsupportedModelError
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor
@@ -63,6 +64,8 @@ def freeze(model: SourceModel, directory: Path) -> None:
     """
     trace = _trace(model)
     optimized = _optimize(trace)
+    optimized, weights = fold_integer_weights(optimized, trace.weights)
+    trace = replace(trace, weights=weights)
     try:
         with (directory / WEIGHTS).open("wb") as stream:
             graph = _to_ir(optimized, trace, model, lambda array: _store(stream, array))

@@ -13,15 +13,18 @@ from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
 from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
 from tfjs_bundle.graph.passes.lower_color_spaces import lower_color_spaces
+from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_update_slice
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
+from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matmul
 from tfjs_bundle.graph.passes.lower_resizing import lower_resizing
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
+from tfjs_bundle.graph.passes.return_list_items import return_list_items
 from tfjs_bundle.graph.passes.split_dilated_batches import split_dilated_batches
 from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
 
@@ -32,6 +35,8 @@ LOWERING = (
     lower_softsign,
     lower_matrix_band_part,
     lower_stateless_random,
+    lower_dynamic_update_slice,
+    lower_quantized_matmul,
     lower_channels_first,
     split_grouped_convolutions,
     lower_bias_add,
@@ -44,6 +49,7 @@ LOWERING = (
     lower_color_spaces,
     cast_bool_reverse,
     bypass_identities,
+    return_list_items,
     remove_unused,
 )
 

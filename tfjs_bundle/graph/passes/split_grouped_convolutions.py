@@ -16,7 +16,8 @@ GROUPS = "groups"
 def split_grouped_convolutions(graph: GraphModel) -> GraphModel:
     """Rewrite a Conv2D of g groups as g convolutions of a part of the channels each, concatenated.
 
-    Requires the attribute :data:`GROUPS` where there are groups. Leaves no such Conv2D.
+    Where each group has one channel it becomes one depthwise convolution. Requires the attribute
+    :data:`GROUPS` where there are groups. Leaves no such Conv2D.
     """
 
     def rewrite(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
@@ -25,6 +26,10 @@ def split_grouped_convolutions(graph: GraphModel) -> GraphModel:
             return False
         dtype = str(node.attrs["T"]["type"])
         kept: dict[str, Any] = {name: attr for name, attr in node.attrs.items() if name != GROUPS}
+        if (depthwise := _depthwise_filter(node, by_name)) is not None:
+            kernel = emit.const(depthwise, "filter")
+            emit.nodes.append(Node(node.name, "DepthwiseConv2dNative", [node.inputs[0], kernel], kept))
+            return True
         channels = emit.const(np.int32(3 if _channels_last(node) else 1), "channels")
         inputs = emit.split(channels, node.inputs[0], groups, "inputs", dtype)
         filters = _filters(node, groups, emit, by_name, dtype)
@@ -35,6 +40,22 @@ def split_grouped_convolutions(graph: GraphModel) -> GraphModel:
         return True
 
     return replace_nodes(graph, "Conv2D", rewrite)
+
+
+def _depthwise_filter(node: Node, by_name: dict[str, Node]) -> np.ndarray | None:
+    """Return the filter ``[height, width, channels, multiplier]`` where each group has one channel.
+
+    ConvNeXt's groups are as many as its channels, up to 2,048.
+    """
+    constant = by_name.get(node_name(node.inputs[1]))
+    if constant is None or constant.value is None or not _channels_last(node):
+        return None
+    height, width, depth, filters = constant.value.shape
+    strides = node.attrs["strides"]["list"]["i"]
+    if depth != 1 or strides[1] != strides[2]:
+        return None
+    groups = int(node.attrs[GROUPS]["i"])
+    return np.ascontiguousarray(constant.value.reshape(height, width, groups, filters // groups))
 
 
 def _filters(node: Node, groups: int, emit: Emitter, by_name: dict[str, Node], dtype: str) -> list[str]:
