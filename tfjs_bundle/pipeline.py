@@ -121,4 +121,11 @@ def _cases(
     """Choose what is predicted, from values that the model takes."""
     graph = converted.graph
     ranges = {**presentation.ranges(), **input_ranges(graph)}
-    return plan(graph.signature, ranges, options.data, progress, comparable=not converted.random)
+    return plan(
+        graph.signature,
+        ranges,
+        options.data,
+        progress,
+        comparable=not converted.random,
+        nan=bool(graph.ops() & {"IsNan", "Bucketize"}),
+    )

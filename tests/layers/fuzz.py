@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from layer_coverage import BACKENDS, is_wrong, run  # noqa: E402
 from found_cases import FOUND  # noqa: E402
 from layer_case import LayerCase  # noqa: E402
+from layer_coverage import BACKENDS, is_wrong, run  # noqa: E402
 from suite import WRONG  # noqa: E402
 
 

@@ -24,8 +24,8 @@ class LayerCase:
         examples: what is predicted, awkward values included; by default examples are drawn from the model's
             inputs, of batch sizes 1 and 3, of several sizes where sizes are unknown, with zeros and with
             large values.
-        extremes: whether the examples that are drawn have large values among them; where layers are stacked at
-            random these differ by what float32 rounds away.
+        extremes: whether the examples that are drawn have large values among them; where layers are stacked
+            at random these differ by what float32 rounds away.
         refusal: a regular expression that the refusal's message must match, where the case is known not to
             run anywhere; the table shows it as refused.
         sampled: whether it is in the sample that runs with every test run: the quickest case that shows the

@@ -1,7 +1,7 @@
 """Runs every case of the layer suite on every backend and writes the table of docs/coverage.md.
 
-``make coverage`` runs all of it; ``python tests/layers/layer_coverage.py --only Conv2D --backend wasm`` a part,
-and then writes nothing. Ends with 1 where a case is wrong.
+``make coverage`` runs all of it; ``python tests/layers/layer_coverage.py --only Conv2D --backend wasm`` a
+part, and then writes nothing. Ends with 1 where a case is wrong.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from tfjs_bundle.errors import UsageError
 from tfjs_bundle.verify.cases import (
     GOLDEN_VALUES,
     Draw,
+    awkward_cases,
     draw_cases,
     golden_json,
     mulberry32,
@@ -68,6 +69,38 @@ def test_open_sizes_are_more_than_one_agree_between_inputs_and_differ_between_ca
 def test_open_sizes_can_be_given():
     (case,) = draw_cases([info("wave", (None, None))], batches=(2,), sizes={"wave": (None, 16000)})
     assert case.inputs["wave"].shape == (2, 16000)
+
+
+def test_awkward_cases_are_zeros_and_extremes_in_batches_of_two():
+    spec = TensorInfo("x", (None, 8), "float32", "float32")
+    zeros, extremes = awkward_cases([spec])
+    assert (zeros.name, extremes.name) == ("zeros, batch 2", "extremes, batch 2")
+    assert (zeros.inputs["x"] == 0).all()
+    assert extremes.inputs["x"].min() < -50
+    assert extremes.inputs["x"].max() > 50
+    assert zeros.awkward
+    assert extremes.awkward
+
+
+def test_extremes_of_known_values_are_the_lowest_and_the_highest_that_the_model_takes():
+    tokens = TensorInfo("tokens", (None, 4), "int32", "int32")
+    pixels = TensorInfo("pixels", (None, 4), "float32", "float32")
+    _, extremes = awkward_cases([tokens, pixels], ranges={"tokens": (1, 20), "pixels": (0, 255)})
+    assert set(extremes.inputs["tokens"].reshape(-1).tolist()) == {1, 19}
+    assert set(extremes.inputs["pixels"].reshape(-1).tolist()) == {0, 255}
+
+
+def test_zeros_lie_within_known_values():
+    tokens = TensorInfo("tokens", (None, 4), "int32", "int32")
+    zeros, _ = awkward_cases([tokens], ranges={"tokens": (1, 20)})
+    assert set(zeros.inputs["tokens"].reshape(-1).tolist()) == {1}
+
+
+def test_a_model_that_looks_for_nan_gets_a_case_with_some():
+    spec = TensorInfo("x", (None, 8), "float32", "float32")
+    found = np.isnan(awkward_cases([spec], nan=True)[2].inputs["x"])
+    assert found.any()
+    assert not found.all()
 
 
 def test_a_fixed_batch_is_kept():

@@ -62,6 +62,26 @@ def test_special_values_equal_their_like_and_nothing_else(special):
             assert not one(actual, tensor(reference)).passed
 
 
+def test_after_awkward_inputs_the_tolerance_grows_with_the_output():
+    reference, actual = np.array([0.5, 4000.0], np.float32), np.array([0.6, 4000.0], np.float32)
+    (plain,) = compare("case", {"p": reference}, {"p": tensor(actual)})
+    (awkward,) = compare("case", {"p": reference}, {"p": tensor(actual)}, awkward=True)
+    assert not plain.passed
+    assert awkward.passed
+    (wrong,) = compare("case", {"p": reference}, {"p": tensor(actual + 1)}, awkward=True)
+    assert not wrong.passed
+
+
+def test_after_awkward_inputs_nothing_is_compared_where_the_reference_has_no_answer():
+    reference = np.array([np.nan, 1.0], np.float32)
+    (passed,) = compare("case", {"p": reference}, {"p": tensor(np.array([0, 1], np.float32))}, awkward=True)
+    (failed,) = compare(
+        "case", {"p": reference}, {"p": tensor(np.array([0, np.nan], np.float32))}, awkward=True
+    )
+    assert passed.passed
+    assert not failed.passed
+
+
 def test_integers_and_booleans_must_be_exact():
     assert one(np.array([1, 2], np.int64), tensor(np.array([1, 2], np.int32), "int32")).passed
     assert not one(np.array([10**8]), tensor(np.array([10**8 + 1], np.int32), "int32")).passed

@@ -113,11 +113,14 @@ class Case:
         inputs: by name, in the signature's order, in TF.js's dtypes (whatever the source
             calls for, uint8 say, fits into them).
         draws: how the inputs were drawn, by name; empty where they are data.
+        awkward: whether the inputs are ones that nobody expects: the tolerance is then relative to the size
+            of the output, and where the reference is NaN there is nothing to compare with.
     """
 
     name: str
     inputs: dict[str, np.ndarray]
     draws: dict[str, Draw] = field(default_factory=dict)
+    awkward: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,22 +191,26 @@ def draw_cases(
 
 
 def awkward_cases(
-    inputs: Sequence[Spec], *, ranges: Mapping[str, tuple[float, float]] | None = None
+    inputs: Sequence[Spec], *, ranges: Mapping[str, tuple[float, float]] | None = None, nan: bool = False
 ) -> list[Case]:
     """Return one case of zeros and one of extremes, as :func:`draw_cases` returns cases.
 
     Extremes are, for an input with known values, the lowest and the highest of them in turn; for other
     floats, values up to :data:`LARGE` of either sign.
+
+    Args:
+        nan: add a case in which every fourth float is NaN, for a model that looks for it.
     """
     cases = []
-    for name, draw_one in (("zeros", _zeros), ("extremes", _extremes)):
+    makers = [("zeros", _zeros), ("extremes", _extremes), ("NaN", _with_nan)]
+    for name, draw_one in makers if nan else makers[:2]:
         values = {}
         for spec in inputs:
             shape = _filled(spec.shape, 2, 0, None)
             known = (ranges or {}).get(spec.name)
             values[spec.name] = draw_one(spec, shape, known)
         size = next((value.shape[0] for value in values.values() if value.shape), 1)
-        cases.append(Case(f"{name}, batch {size}", values))
+        cases.append(Case(f"{name}, batch {size}", values, awkward=True))
     return cases
 
 
@@ -223,6 +230,14 @@ def _extremes(spec: Spec, shape: tuple[int, ...], known: tuple[float, float] | N
         high = math.ceil(high) - 1
     flat = np.where(np.arange(math.prod(shape)) % 2, high, low)
     return flat.astype(NUMPY_DTYPES[spec.dtype]).reshape(shape)
+
+
+def _with_nan(spec: Spec, shape: tuple[int, ...], known: tuple[float, float] | None) -> np.ndarray:
+    low, high = known or default_range(spec, shape)
+    values = Draw(zlib.crc32(f"{spec.name}/NaN".encode()), low, high, spec.dtype, shape).values()
+    if spec.dtype == "float32":
+        values.reshape(-1)[::4] = np.nan
+    return values
 
 
 def default_range(spec: Spec, shape: Sequence[int]) -> tuple[float, float]:

@@ -172,7 +172,7 @@ def _parity(run: BackendRun, cases: Sequence[Case], references: Sequence[Referen
     differences = [
         found
         for case, reference, outputs in zip(cases, references, run.outputs, strict=False)
-        for found in compare(case.name, reference, outputs)
+        for found in compare(case.name, reference, outputs, awkward=case.awkward)
     ]
     status = {"ran": PASSED, "failed": FAILED}.get(run.status, NOT_RUN)
     if status == PASSED and not (differences and all(found.passed for found in differences)):

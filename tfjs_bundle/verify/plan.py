@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfjs_bundle.graph.ir import Signature
 from tfjs_bundle.progress import Progress
-from tfjs_bundle.verify.cases import Case, draw_cases, read_data
+from tfjs_bundle.verify.cases import Case, awkward_cases, draw_cases, read_data
 
 #: Above so many input values one golden case has to do: the visitor's device runs it before it is trusted.
 _LARGE_INPUT = 100_000
@@ -30,12 +30,14 @@ def plan(
     progress: Progress,
     *,
     comparable: bool,
+    nan: bool = False,
 ) -> Plan:
     """Draw the golden cases, and the parity cases or take the user's ``data`` for them.
 
     Args:
         ranges: input name to the values it takes, where they are known.
         comparable: whether two predictions of one input are equal at all.
+        nan: whether the model looks for NaN, so that it means something to it.
 
     Raises:
         UsageError: ``data`` does not fit the signature.
@@ -44,8 +46,10 @@ def plan(
         return Plan((), ())
     golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1))
     size = sum(math.prod(value.shape) for value in golden[0].inputs.values())
-    parity = tuple(draw_cases(signature.inputs, ranges=ranges)) if data is None else ()
-    if data is not None:
+    if data is None:
+        drawn = draw_cases(signature.inputs, ranges=ranges)
+        parity = (*drawn, *awkward_cases(signature.inputs, ranges=ranges, nan=nan))
+    else:
         given = read_data(data, signature.inputs)
         parity = given.cases
         if given.used < given.rows:
