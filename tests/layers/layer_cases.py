@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import cases_activations
+import cases_attention
 import cases_convolution
 import cases_core
 import cases_merging
@@ -24,6 +25,7 @@ FAMILIES = (
     cases_merging,
     cases_reshaping,
     cases_normalization,
+    cases_attention,
 )
 
 CASES: tuple[LayerCase, ...] = tuple(case for family in FAMILIES for case in family.CASES)
