@@ -36,6 +36,8 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "data": (_PATHS, "a path"),
     "labels": ((*_PATHS, list, Mapping), "a path, a list or a table of lists"),
     "preprocessing": (Mapping, "a table"),
+    "form": (Mapping, "a table"),
+    "examples": (list, "a list of tables"),
     "backends": ((str, list, tuple), "a list"),
 }
 _SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -51,6 +53,8 @@ class BuildOptions:
         labels: output name to class labels (input name to feature labels, for tables).
         task: one of :data:`tfjs_bundle.preprocessing.TASKS`; guessed from the signature by default.
         preprocessing: input name to image schema, or the schema itself where there is one input.
+        form: input name to how the page asks for it (:mod:`tfjs_bundle.form`).
+        examples: what the page offers to fill the form with.
         shard_size: bytes; no shard is larger.
         template: directory whose templates replace ours by name.
         converter: ``native`` or ``tensorflowjs``.
@@ -67,6 +71,8 @@ class BuildOptions:
     labels: Mapping[str, list[str]] | list[str] = field(default_factory=dict)
     task: str | None = None
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    form: Mapping[str, Any] = field(default_factory=dict)
+    examples: list[Any] = field(default_factory=list)
     shard_size: int = _SHARD_SIZE
     template: Path | None = None
     converter: str = "native"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +16,14 @@ from tfjs_bundle.errors import OutputError
 from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.kernels import BackendSupport
+from tfjs_bundle.graph.program import Program
+from tfjs_bundle.graph.program import dump as dump_program
 from tfjs_bundle.presentation import Presentation
 from tfjs_bundle.site.render import ModelFile, Site, SiteSpec
 from tfjs_bundle.source.identify import SourceFile
+
+#: Role of the file with the preprocessing program, and kind of the inputs that it takes.
+PROGRAM = "program"
 
 GENERATED_BY = f"tfjs-bundle {version('tfjs-bundle')}"
 
@@ -35,10 +41,13 @@ class Sizes:
     weights: int
 
 
-def pack(graph: GraphModel, golden: bytes | None, shard_size: int, workspace: Path) -> dict[str, ModelFile]:
+def pack(
+    graph: GraphModel, program: Program | None, golden: bytes | None, shard_size: int, workspace: Path
+) -> dict[str, ModelFile]:
     """Return the files under ``model/`` by path; the shards lie in ``workspace``.
 
     Raises:
+        UnsupportedModelError: something in the program cannot be written.
         OutputError: ``workspace`` is full, or cannot be written.
     """
     directory = Path(tempfile.mkdtemp(dir=workspace, prefix="shards-"))
@@ -54,6 +63,11 @@ def pack(graph: GraphModel, golden: bytes | None, shard_size: int, workspace: Pa
                 "Free some space, or name another temporary directory in TMPDIR.",
             ) from None
         files[f"model/{shard.name}"] = ModelFile(path, "weights")
+    if program is not None:
+        edges = ([spec.name for spec in specs] for specs in (graph.signature.inputs, graph.signature.outputs))
+        document = dump_program(program, *edges)
+        digest = hashlib.sha256(document).hexdigest()
+        files[f"model/{digest[: serde.HASH_DIGITS]}.json"] = ModelFile(document, PROGRAM)
     if golden is not None:
         files["model/golden.json"] = ModelFile(golden, "golden")
     return files
@@ -65,6 +79,7 @@ def describe(
     presentation: Presentation,
     backends: Mapping[str, BackendSupport],
     files: Mapping[str, ModelFile],
+    program: Program | None,
     warnings: tuple[str, ...],
 ) -> SiteSpec:
     """Gather what the site is rendered from."""
@@ -81,11 +96,27 @@ def describe(
         outputs=presentation.outputs,
         model_files=files,
         backends={name: entry.to_json() for name, entry in backends.items()},
-        preprocessing=presentation.preprocessing,
+        preprocessing={**presentation.preprocessing, **_programs(presentation, files, program)},
+        requires_loader=program is not None,
         labels=presentation.labels,
         task=presentation.task,
+        form=presentation.form,
+        examples=presentation.examples,
         warnings=warnings,
     )
+
+
+def _programs(
+    presentation: Presentation, files: Mapping[str, ModelFile], program: Program | None
+) -> dict[str, dict[str, str]]:
+    """Say of each input that the program takes where it is; a picture goes its own way first."""
+    taken = {spec.name for spec in program.inputs} if program else set()
+    path = next((path for path, file in files.items() if file.role == PROGRAM), "")
+    return {
+        info.name: {"kind": PROGRAM, "file": path}
+        for info in presentation.inputs
+        if info.name in taken and info.name not in presentation.preprocessing
+    }
 
 
 def measure(site: Site, backend: str = "wasm") -> Sizes:

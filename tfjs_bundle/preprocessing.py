@@ -34,6 +34,7 @@ TASKS = {
     "drawing-classification": "a drawing pad; the scores of each class as bars",
     "image-classification": "a picture from file, drag and drop, paste or camera; scores as bars",
     "image-to-image": "a picture in, a picture out",
+    "text-classification": "a box to write in; the scores of each class as bars",
     "table": "a form with one field per feature; scores as bars or numbers",
     "tensors": "any inputs: number fields or JSON; every output as it is",
 }
@@ -187,6 +188,9 @@ def default_task(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) ->
             return "drawing-classification" if channels == 1 and small else "image-classification"
         if len(outputs) == 1 and image_layout(outputs[0].shape):
             return "image-to-image"
+    words = len(inputs) == 1 and inputs[0].dtype == "string" and inputs[0].shape is not None
+    if words and all(side == 1 for side in (inputs[0].shape or ())[1:]) and len(outputs) == 1:
+        return "text-classification" if len(outputs[0].shape or ()) == 2 else "tensors"
     table = all(
         info.shape is not None and len(info.shape) == 2 and (info.shape[1] or _FREE_SIZE) <= 64
         for info in inputs

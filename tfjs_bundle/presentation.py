@@ -1,4 +1,4 @@
-"""What a person is told of the model: its name, its task, its labels, and how pictures go in."""
+"""What a person is told of the model: its name, its task, its labels, and how inputs are asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tfjs_bundle import preprocessing
+from tfjs_bundle import form, preprocessing
 from tfjs_bundle.bundle import TensorInfo
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.errors import UsageError
@@ -24,6 +24,8 @@ class Presentation:
     outputs: tuple[TensorInfo, ...]
     labels: Mapping[str, list[str]]
     preprocessing: Mapping[str, Any]
+    form: Mapping[str, Any]
+    examples: list[dict[str, Any]]
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Return what pixels from 0 to 255 become, by input name."""
@@ -39,16 +41,22 @@ class Presentation:
 
 
 def present(
-    name: str, model_name: str, signature: Signature, options: BuildOptions, progress: Progress
+    name: str,
+    model_name: str,
+    signature: Signature,
+    options: BuildOptions,
+    progress: Progress,
+    hints: Mapping[str, form.Hint] | None = None,
 ) -> Presentation:
     """Settle what the options leave open.
 
     Args:
         name: the source's, where the options give none.
         model_name: Keras's own, which tells how keras.applications' models take pictures.
+        hints: what the model does with its inputs, by name.
 
     Raises:
-        UsageError: labels or preprocessing do not fit the signature.
+        UsageError: labels, preprocessing, form or examples do not fit the signature.
     """
     inputs, outputs = _infos(signature.inputs), _infos(signature.outputs)
     task = options.task or preprocessing.default_task(inputs, outputs)
@@ -56,7 +64,8 @@ def present(
     for warning in warnings:
         progress.warn(warning)
     labels = _labels(options.labels, inputs, outputs)
-    return Presentation(options.name or name, task, inputs, outputs, labels, schemas)
+    fields, examples = form.resolve(options.form, options.examples, inputs, hints or {})
+    return Presentation(options.name or name, task, inputs, outputs, labels, schemas, fields, examples)
 
 
 def _infos(specs: tuple[TensorSpec, ...]) -> tuple[TensorInfo, ...]:

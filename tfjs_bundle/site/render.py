@@ -56,6 +56,8 @@ class SiteSpec:
             (:mod:`tfjs_bundle.preprocessing`).
         labels: by output name, one label per class; by input name, one per feature.
         task: one of :data:`tfjs_bundle.preprocessing.TASKS`.
+        form: how the page asks for an input, by name, and
+        examples: what it offers to fill the form with (:mod:`tfjs_bundle.form`).
         requires_loader: plain ``tf.loadGraphModel`` is not the whole truth.
         warnings: sentences for the manifest.
     """
@@ -70,6 +72,8 @@ class SiteSpec:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, list[str]] = field(default_factory=dict)
     task: str = "tensors"
+    form: Mapping[str, Any] = field(default_factory=dict)
+    examples: list[dict[str, Any]] = field(default_factory=list)
     requires_loader: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -124,9 +128,12 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
 
     for path, file in spec.model_files.items():
         add(path, file.content, file.role)
+    has_program = any(file.role == "program" for file in spec.model_files.values())
     supported = {name for name, state in spec.backends.items() if state.get("supported")}
     for file in compiled["files"]:
         backends = tuple(file.get("backends") or ())
+        if file.get("part") == "program" and not has_program:
+            continue
         if file["path"].startswith("runtime/") and (not backends or supported.intersection(backends)):
             content = (runtime / file["path"]).read_bytes()
             add(file["path"], content, file["role"], backends, file.get("part") or "")
@@ -197,8 +204,12 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
         "task": spec.task,
         "inputs": [asdict(info) for info in spec.inputs],
         "outputs": [asdict(info) for info in spec.outputs],
-        "preprocessing": spec.preprocessing,
+        "preprocessing": {
+            name: schema for name, schema in spec.preprocessing.items() if schema["kind"] == "image"
+        },
         "labels": spec.labels,
+        "form": spec.form,
+        "examples": spec.examples,
         "backends": spec.backends,
         "model_bytes": sum(file.size for file in entries.values() if file.role == "weights"),
         "warnings": spec.warnings,

@@ -4,8 +4,10 @@ import type { InputValue } from "../inputs.js";
 import type { Model, TensorInfo } from "../loader.js";
 import { byId, element } from "./dom.js";
 import { drawingPad } from "./drawing-pad.js";
+import { exampleButtons } from "./examples.js";
+import { isSingle, singleField } from "./field.js";
 import { imageInput } from "./image-input.js";
-import { type InputWidget, type PageData, readPage } from "./page.js";
+import { type Example, type InputWidget, type PageData, readPage } from "./page.js";
 import { hideProblem, showProblem } from "./problems.js";
 import { type ResultView, resultView } from "./results.js";
 import { makeBadge, showEngine, showLoading, showOffline } from "./status.js";
@@ -16,7 +18,10 @@ function start(): void {
   const page = readPage();
   const form = byId<HTMLFormElement>("demo");
   const demo = new Demo(page, problem);
-  byId("inputs").replaceChildren(...demo.widgets.map(({ widget }) => widget.element));
+  byId("inputs").replaceChildren(...arranged(demo.widgets.map(({ widget }) => widget)));
+  if (page.examples.length > 0) {
+    byId("inputs").prepend(exampleButtons(page.examples, (example) => demo.fill(example)));
+  }
   byId("results").replaceChildren(...demo.views.map(({ view }) => view.element));
   if (!demo.instant) {
     byId("inputs").append(element("button", { type: "submit", class: "primary wide" }, "Predict"));
@@ -36,6 +41,25 @@ function start(): void {
     }
   });
   void load(demo, problem);
+}
+
+/** Single fields that follow each other share a grid. */
+function arranged(widgets: readonly InputWidget[]): HTMLElement[] {
+  const elements: HTMLElement[] = [];
+  let grid: HTMLElement | null = null;
+  for (const widget of widgets) {
+    if (widget.single) {
+      if (!grid) {
+        grid = element("div", { class: "fields" });
+        elements.push(grid);
+      }
+      grid.append(widget.element);
+    } else {
+      grid = null;
+      elements.push(widget.element);
+    }
+  }
+  return elements;
 }
 
 async function load(demo: Demo, problem: HTMLElement): Promise<void> {
@@ -93,6 +117,12 @@ class Demo {
     if (this.instant || this.#again) this.predict(); // from what was drawn or chosen while the model came
   }
 
+  /** Puts an example into the form, and predicts from it. */
+  fill(example: Example): void {
+    for (const { name, widget } of this.widgets) widget.fill?.(example.values[name]);
+    this.predict();
+  }
+
   /** Predicts from what the widgets hold now; while one prediction runs, only the newest state waits. */
   predict(): void {
     if (!this.#model || this.#busy) {
@@ -138,6 +168,11 @@ function widgetFor(info: TensorInfo, page: PageData, changed: () => void): Input
   if (schema?.kind === "image") {
     const make = page.task === "drawing-classification" ? drawingPad : imageInput;
     return make(info.name, schema, changed);
+  }
+  if (isSingle(info)) {
+    const [label] = page.labels[info.name] ?? [];
+    const multiline = page.task === "text-classification" || undefined;
+    return singleField(info, { label, multiline, ...page.form[info.name] }, changed);
   }
   return tensorForm(info, page.labels[info.name]);
 }

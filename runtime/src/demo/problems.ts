@@ -1,7 +1,7 @@
 /** Failures in a visitor's words; what the runtime said stays readable below them. */
 
 import { button, element } from "./dom.js";
-import { FieldProblem } from "./tensor-form.js";
+import { FieldProblem } from "./field.js";
 
 interface Explanation {
   title: string;

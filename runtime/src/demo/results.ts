@@ -43,7 +43,10 @@ interface Bar {
 }
 
 function barsView(info: TensorInfo, labels: readonly string[] | undefined, alone: boolean): ResultView {
-  const count = info.shape!.at(-1)!;
+  const outputs = info.shape!.at(-1)!;
+  // One number with a label for each side is the second one's probability.
+  const both = outputs === 1 && labels?.length === 2;
+  const count = both ? 2 : outputs;
   const headline = element("p", { class: "headline", role: "status" });
   const bars: Bar[] = Array.from(
     { length: Math.min(count, count <= MOST_IN_PLACE ? count : MOST_BARS) },
@@ -61,13 +64,14 @@ function barsView(info: TensorInfo, labels: readonly string[] | undefined, alone
   );
 
   const nameOf = (index: number): string => {
-    if (count === 1) return labels?.[1] ?? labels?.[0] ?? info.name;
+    if (count === 1) return labels?.[0] ?? info.name;
     return labels?.[index] ?? `Class ${index}`;
   };
 
   function show({ data }: TensorValue): void {
-    const scores = Array.from(data.subarray(0, count));
-    const likely = scores.every((score) => score >= 0 && score <= 1.0001);
+    const given = Array.from({ length: outputs }, (_, index) => Number(data[index]));
+    const likely = given.every((score) => score >= 0 && score <= 1.0001);
+    const scores = both ? [likely ? 1 - given[0]! : -given[0]!, given[0]!] : given;
     const largest = Math.max(...scores.map(Math.abs), 1e-30);
     const order = scores.map((_, index) => index).sort((a, b) => scores[b]! - scores[a]! || a - b);
     const top = order[0]!;
@@ -122,14 +126,14 @@ function pictureView(info: TensorInfo, alone: boolean): ResultView {
       ? [shape[2]!, shape[3]!, shape[1]!]
       : [shape[1]!, shape[2]!, shape[3]!];
     let largest = 0;
-    for (const value of data) largest = Math.max(largest, value);
+    for (const value of data) largest = Math.max(largest, Number(value));
     const scale = largest <= 2 ? 255 : 1; // pictures come from 0 to 1 or from 0 to 255
     const pixels = new ImageData(width, height);
     for (let pixel = 0; pixel < width * height; pixel++) {
       for (let channel = 0; channel < 3; channel++) {
         const from = Math.min(channel, channels - 1);
         pixels.data[pixel * 4 + channel] =
-          data[planes ? from * width * height + pixel : pixel * channels + from]! * scale;
+          Number(data[planes ? from * width * height + pixel : pixel * channels + from]) * scale;
       }
       pixels.data[pixel * 4 + 3] = 255;
     }
@@ -151,14 +155,17 @@ function numbersView(info: TensorInfo, labels: readonly string[] | undefined, al
   const details = element("div", { class: "numbers" });
   function show({ data, shape, dtype }: TensorValue): void {
     headline.classList.remove("waiting");
-    const write = (value: number) => (dtype === "bool" ? (value ? "yes" : "no") : format.number(value));
+    const write = (value: number | string) => {
+      if (typeof value === "string") return value;
+      return dtype === "bool" ? (value ? "yes" : "no") : format.number(value);
+    };
     if (data.length === 1) {
       headline.replaceChildren(labels?.[0] ? `${labels[0]} ` : "", element("strong", {}, write(data[0]!)));
       details.replaceChildren();
       return;
     }
     headline.replaceChildren(`${data.length.toLocaleString("en")} values of shape ${format.shape(shape)}`);
-    const rows = Array.from(data.subarray(0, MOST_NUMBERS), (value, index) =>
+    const rows = Array.from<number | string, HTMLElement>(data.slice(0, MOST_NUMBERS), (value, index) =>
       element(
         "tr",
         {},

@@ -1,8 +1,9 @@
-/** Fields for numbers: one per value for small inputs, JSON for larger ones. */
+/** Fields for tensors: one per value for small inputs, JSON for larger ones. */
 
 import type { InputValue } from "../inputs.js";
 import type { TensorInfo } from "../manifest.js";
 import { button, element, freshId } from "./dom.js";
+import { FieldProblem } from "./field.js";
 import * as format from "./format.js";
 import type { InputWidget } from "./page.js";
 
@@ -10,11 +11,9 @@ import type { InputWidget } from "./page.js";
 const MOST_FIELDS = 64;
 /** More values than this are not shown: nobody types them. */
 const MOST_SHOWN = 4096;
+const NUMBERS = "numbers in brackets, for instance [[0, 1.5]]";
 /** For sizes that the model leaves open, the batch aside. */
 const FREE_SIZE = 4;
-
-/** What the visitor typed makes no sense; the message says what and where. */
-export class FieldProblem extends Error {}
 
 export function tensorForm(info: TensorInfo, labels: readonly string[] | undefined): InputWidget {
   const sizes = (info.shape ?? [null]).map((side, axis) => side ?? (axis === 0 ? 1 : FREE_SIZE));
@@ -38,10 +37,10 @@ function fieldPerValue(
     const label = labels?.[index] ?? (total === 1 ? info.name : `${info.name} ${index + 1}`);
     const input = element("input", {
       id,
-      type: info.dtype === "bool" ? "checkbox" : "number",
+      type: info.dtype === "bool" ? "checkbox" : info.dtype === "string" ? "text" : "number",
       step: info.dtype === "int32" ? "1" : "any",
-      value: info.dtype === "bool" ? null : "0",
-      inputmode: info.dtype === "bool" ? null : "decimal",
+      value: info.dtype === "bool" || info.dtype === "string" ? null : "0",
+      inputmode: info.dtype === "bool" || info.dtype === "string" ? null : "decimal",
     });
     inputs.push(input);
     grid.append(element("div", { class: "field" }, element("label", { for: id }, label), input));
@@ -49,6 +48,7 @@ function fieldPerValue(
   const read = () =>
     inputs.map((input, index) => {
       if (info.dtype === "bool") return input.checked ? 1 : 0;
+      if (info.dtype === "string") return input.value;
       const value = input.valueAsNumber;
       const wrong = Number.isNaN(value) || (info.dtype === "int32" && !Number.isInteger(value));
       input.setAttribute("aria-invalid", String(wrong));
@@ -61,7 +61,7 @@ function fieldPerValue(
     });
   return {
     element: element("fieldset", {}, element("legend", {}, info.name), grid),
-    value: () => ({ data: read(), shape: [...sizes], dtype: info.dtype }),
+    value: () => ({ data: read(), shape: [...sizes], dtype: info.dtype }) as InputValue,
     instant: false,
   };
 }
@@ -72,9 +72,10 @@ function jsonField(info: TensorInfo, sizes: readonly number[], total: number): I
   const help = freshId("help");
   const area = element("textarea", { id, rows: 6, spellcheck: "false", "aria-describedby": help });
   const summary = element("p", { class: "hint", role: "status" });
-  let hidden: number[] = [];
+  const text = info.dtype === "string";
+  let hidden: (number | string)[] = [];
 
-  function fill(name: string, make: () => number): void {
+  function fill(name: string, make: () => number | string): void {
     const data = Array.from({ length: total }, make);
     area.removeAttribute("aria-invalid");
     if (shown) {
@@ -90,17 +91,18 @@ function jsonField(info: TensorInfo, sizes: readonly number[], total: number): I
     if (info.dtype === "int32") return Math.floor(Math.random() * 10);
     return Math.round((Math.random() * 2 - 1) * 1000) / 1000;
   };
-  fill("Zeros", () => 0);
+  fill("Zeros", () => (text ? "" : 0));
 
   const value = (): InputValue => {
-    if (!shown) return { data: hidden, shape: [...sizes], dtype: info.dtype };
+    if (!shown) return { data: hidden, shape: [...sizes], dtype: info.dtype } as InputValue;
     let parsed: unknown;
     try {
       parsed = JSON.parse(area.value);
     } catch {
       area.setAttribute("aria-invalid", "true");
       area.focus();
-      throw new FieldProblem(`${info.name} needs numbers in brackets, for instance [[0, 1.5]].`);
+      const wanted = text ? 'texts in quotes and brackets, for instance [["one", "two"]]' : NUMBERS;
+      throw new FieldProblem(`${info.name} needs ${wanted}.`);
     }
     area.removeAttribute("aria-invalid");
     return parsed as InputValue;
@@ -113,12 +115,13 @@ function jsonField(info: TensorInfo, sizes: readonly number[], total: number): I
       shown && element("label", { for: id, class: "visually-hidden" }, `Values of ${info.name} as JSON`),
       shown && area,
       element("p", { class: "hint", id: help }, `${info.source_dtype} of shape ${format.shape(info.shape)}`),
-      element(
-        "div",
-        { class: "buttons" },
-        button("Zeros", () => fill("Zeros", () => 0)),
-        button("Random values", () => fill("Random values", random)),
-      ),
+      !text &&
+        element(
+          "div",
+          { class: "buttons" },
+          button("Zeros", () => fill("Zeros", () => 0)),
+          button("Random values", () => fill("Random values", random)),
+        ),
       summary,
     ),
     value,
@@ -127,10 +130,10 @@ function jsonField(info: TensorInfo, sizes: readonly number[], total: number): I
 }
 
 /** Nested brackets, the innermost on one line each. */
-function write(data: readonly number[], sizes: readonly number[]): string {
+function write(data: readonly (number | string)[], sizes: readonly number[]): string {
   let position = 0;
   const level = (axis: number, indent: string): string => {
-    if (axis === sizes.length) return String(data[position++]);
+    if (axis === sizes.length) return JSON.stringify(data[position++]);
     const parts = Array.from({ length: sizes[axis]! }, () => level(axis + 1, `${indent} `));
     return axis === sizes.length - 1 ? `[${parts.join(", ")}]` : `[${parts.join(`,\n${indent} `)}]`;
   };

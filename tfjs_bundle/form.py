@@ -1,0 +1,154 @@
+"""How the demo page asks for inputs that are words and single numbers, and the examples that it offers.
+
+``[form.<input>]`` of the configuration describes one field; what it leaves open follows from the signature
+and from what the model itself does with the input: an input that goes straight into a lookup with a small
+vocabulary offers that vocabulary. Nothing of this changes what the model takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfjs_bundle.bundle import TensorInfo
+from tfjs_bundle.errors import UsageError
+
+#: Members of a field's table: what their values may be, and how that is called.
+_MEMBERS: Mapping[str, tuple[Any, str]] = {
+    "label": (str, "a text"),
+    "help": (str, "a text"),
+    "choices": (list, "a list"),
+    "minimum": ((int, float), "a number"),
+    "maximum": ((int, float), "a number"),
+    "step": ((int, float), "a number"),
+    "optional": (bool, "true or false"),
+    "multiline": (bool, "true or false"),
+    "value": ((str, int, float, bool), "a value of the input"),
+}
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a model does with an input, as far as a form can use it.
+
+    Attributes:
+        choices: the vocabulary of the lookup that the input goes into as it is.
+        prose: the input is split into words or characters, so it may be long.
+    """
+
+    choices: tuple[str | int, ...] = ()
+    prose: bool = False
+
+
+def is_single(info: TensorInfo) -> bool:
+    """Say whether one example of the input is one value: [batch], [batch, 1] and the like."""
+    return info.shape is not None and all(side == 1 for side in info.shape[1:]) and len(info.shape) <= 4
+
+
+def resolve(
+    form: Mapping[str, Any],
+    examples: Sequence[Any],
+    inputs: Sequence[TensorInfo],
+    hints: Mapping[str, Hint],
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Settle what the page asks and offers.
+
+    Args:
+        form: tables by input name, with the members of docs/bundle-format.md.
+        examples: tables with ``label`` and ``values``, which is by input name.
+        hints: by input name.
+
+    Returns:
+        The fields by input name and the examples, as JSON values.
+
+    Raises:
+        UsageError: a field or an example is not for this model, or makes no sense.
+    """
+    by_name = {info.name: info for info in inputs}
+    for name in form:
+        if name not in by_name:
+            raise UsageError(
+                f"[form.{name}] is for an input that the model does not have.",
+                f"It has {', '.join(by_name)}.",
+            )
+    fields = {}
+    for info in inputs:
+        hint = hints.get(info.name, Hint())
+        given = _checked(form.get(info.name, {}), info)
+        field: dict[str, Any] = {}
+        if hint.choices and "choices" not in given:  # words beside the vocabulary have an index too
+            field.update(choices=list(hint.choices), others=True)
+        if hint.prose:
+            field["multiline"] = True
+        field.update(given)
+        if field:
+            fields[info.name] = field
+    return fields, [_example(each, index, by_name, fields) for index, each in enumerate(examples, 1)]
+
+
+def _checked(given: Any, info: TensorInfo) -> dict[str, Any]:
+    where = f"[form.{info.name}]"
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{where} must be a table, not {given!r}.", "Correct it.")
+    for member, value in given.items():
+        if member not in _MEMBERS:
+            raise UsageError(f"{where} has no member {member!r}.", f"Members are {', '.join(_MEMBERS)}.")
+        kinds, called = _MEMBERS[member]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds == (int, float)):
+            raise UsageError(f"{member!r} of {where} must be {called}, not {value!r}.", "Correct it.")
+    if given and not is_single(info):
+        raise UsageError(
+            f"{where} is for an input of shape {list(info.shape or ())}.",
+            "A field can be described where an example has one value, as in (None, 1).",
+        )
+    if given.get("optional") and info.dtype != "float32":
+        raise UsageError(
+            f"{where} cannot be optional: an input of {info.source_dtype} has no missing value.",
+            "Only numbers of a float dtype have one, NaN.",
+        )
+    for value in (*given.get("choices", ()), *([given["value"]] if "value" in given else ())):
+        _check_value(value, info, where)
+    return dict(given)
+
+
+def _check_value(value: Any, info: TensorInfo, where: str) -> None:
+    if info.dtype == "string":
+        fits, called = isinstance(value, str), "a text"
+    elif info.dtype == "bool":
+        fits, called = isinstance(value, bool), "true or false"
+    elif info.dtype == "int32":
+        fits, called = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    else:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        fits, called = number and math.isfinite(value), "a number"
+    if not fits:
+        raise UsageError(f"{where}: {value!r} is not {called}, which {info.name!r} takes.", "Correct it.")
+
+
+def _example(
+    given: Any, index: int, inputs: Mapping[str, TensorInfo], fields: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    where = f"[[examples]] number {index}"
+    if not isinstance(given, Mapping) or set(given) - {"label", "values"}:
+        raise UsageError(f"{where} must have a label and values, not {given!r}.", "Correct it.")
+    label, values = given.get("label"), given.get("values")
+    if not isinstance(label, str) or not isinstance(values, Mapping):
+        raise UsageError(f"{where} must have a label and a table of values.", "Correct it.")
+    unknown = [name for name in values if name not in inputs]
+    if unknown:
+        raise UsageError(
+            f"{where} has {unknown[0]!r}, which is no input.", f"Inputs are {', '.join(inputs)}."
+        )
+    for name, info in inputs.items():
+        if not is_single(info):
+            raise UsageError(
+                f"Examples need inputs of one value each; {name!r} has the shape {list(info.shape or ())}.",
+                "Leave [[examples]] out.",
+            )
+        if name in values:
+            _check_value(values[name], info, where)
+        elif not fields.get(name, {}).get("optional"):
+            raise UsageError(f"{where} has no value for {name!r}.", "Give one for every input.")
+    return {"label": label, "values": dict(values)}
