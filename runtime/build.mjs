@@ -92,6 +92,11 @@ const slimTfjs = {
       contents: read(path).replaceAll("1.0 / 1e-20", "3.402823466e+38"),
       loader: "js",
     }));
+    // The shader hands integers and bools to a function of floats: it does not compile for them.
+    build.onLoad({ filter: /tfjs-backend-webgpu[\\/]dist[\\/]transpose_webgpu\.js$/ }, ({ path }) => ({
+      contents: replaceOnce(read(path), /setOutputAtIndex\(flatIndex, A\[/, "result[flatIndex] = (A["),
+      loader: "js",
+    }));
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
       contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
