@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class LayerCase:
             most of its layer, one or two for each layer.
         atol: absolute tolerance relative to the largest absolute value of the expected output, where the
             layer's own arithmetic leaves no more than this (say why beside it).
+        options: of the build, for instance ``custom_objects``.
     """
 
     layer: str
@@ -42,6 +43,7 @@ class LayerCase:
     refusal: str | None = None
     sampled: bool = False
     atol: float = 1e-4
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -75,7 +75,7 @@ class Suite:
         model = build_model(case.build)
         model.save(source)
         try:
-            bundle = self._publish(source)
+            bundle = self._publish(source, case.options)
         except UnsupportedModelError as refusal:
             return dict.fromkeys(backends, Verdict(REFUSED, str(refusal)))
         except BundleError as error:
@@ -91,9 +91,10 @@ class Suite:
             page.close()
         self._stack.close()
 
-    def _publish(self, source: Path) -> Bundle:
+    def _publish(self, source: Path, options: Mapping[str, Any]) -> Bundle:
         site = self._directory / "site"
-        result = pipeline.build(source, site, BuildOptions(verify=False), Progress(), self._child)
+        given = BuildOptions(**options, verify=False)
+        result = pipeline.build(source, site, given, Progress(), self._child)
         if not self._url:
             self._url = self._stack.enter_context(serving(site)).url
         return result.bundle
@@ -203,9 +204,16 @@ def reference(model: Any, inputs: Sequence[np.ndarray], bundle: Bundle) -> dict[
     structure = models.keras().tree.pack_sequence_as(model.input, values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        outputs = models.keras().tree.flatten(model(structure, training=False))
+        try:
+            outputs = model(structure, training=False)
+        except tf.errors.OpError:  # channels_first, on the CPU
+            compiled = tf.function(
+                lambda given: model(given, training=False), autograph=False, jit_compile=True
+            )
+            outputs = compiled(structure)
     return {
-        spec.name: tfjs_tensor(np.asarray(value)) for spec, value in zip(bundle.outputs, outputs, strict=True)
+        spec.name: tfjs_tensor(np.asarray(value))
+        for spec, value in zip(bundle.outputs, models.keras().tree.flatten(outputs), strict=True)
     }
 
 
