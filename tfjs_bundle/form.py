@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tfjs_bundle.bundle import TensorInfo
 from tfjs_bundle.errors import UsageError
+
+#: A vocabulary larger than this is not for choosing from.
+MOST_CHOICES = 200
 
 #: Members of a field's table: what their values may be, and how that is called.
 _MEMBERS: Mapping[str, tuple[Any, str]] = {
@@ -29,17 +31,20 @@ _MEMBERS: Mapping[str, tuple[Any, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Hint:
-    """What a model does with an input, as far as a form can use it.
+class Use(Protocol):
+    """What a model does with an input, as far as a form can use it."""
 
-    Attributes:
-        choices: the vocabulary of the lookup that the input goes into as it is.
-        prose: the input is split into words or characters, so it may be long.
-    """
+    @property
+    def keys(self) -> tuple[str | int, ...]:
+        """The vocabulary of the lookup that the input goes into."""
 
-    choices: tuple[str | int, ...] = ()
-    prose: bool = False
+    @property
+    def prose(self) -> bool:
+        """It is taken apart into words or characters, so it may be long."""
+
+    @property
+    def closed(self) -> bool:
+        """Anything but the keys is an error."""
 
 
 def is_single(info: TensorInfo) -> bool:
@@ -51,14 +56,14 @@ def resolve(
     form: Mapping[str, Any],
     examples: Sequence[Any],
     inputs: Sequence[TensorInfo],
-    hints: Mapping[str, Hint],
+    uses: Mapping[str, Use],
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
     """Settle what the page asks and offers.
 
     Args:
         form: tables by input name, with the members of docs/bundle-format.md.
         examples: tables with ``label`` and ``values``, which is by input name.
-        hints: by input name.
+        uses: what the model does with its inputs, by name.
 
     Returns:
         The fields by input name and the examples, as JSON values.
@@ -75,13 +80,14 @@ def resolve(
             )
     fields = {}
     for info in inputs:
-        hint = hints.get(info.name, Hint())
+        use = uses.get(info.name)
         given = _checked(form.get(info.name, {}), info)
         field: dict[str, Any] = {}
-        if hint.choices and "choices" not in given:  # words beside the vocabulary have an index too
-            field.update(choices=list(hint.choices), others=True)
-        if hint.prose:
+        if use and use.prose:
             field["multiline"] = True
+        elif use and is_single(info) and 0 < len(use.keys) <= MOST_CHOICES and "choices" not in given:
+            # What is not in the vocabulary has an index too, unless the model refuses it.
+            field.update(choices=list(use.keys), others=not use.closed)
         field.update(given)
         if field:
             fields[info.name] = field

@@ -46,14 +46,14 @@ def present(
     signature: Signature,
     options: BuildOptions,
     progress: Progress,
-    hints: Mapping[str, form.Hint] | None = None,
+    uses: Mapping[str, form.Use] | None = None,
 ) -> Presentation:
     """Settle what the options leave open.
 
     Args:
         name: the source's, where the options give none.
         model_name: Keras's own, which tells how keras.applications' models take pictures.
-        hints: what the model does with its inputs, by name.
+        uses: what the model does with its inputs, by name.
 
     Raises:
         UsageError: labels, preprocessing, form or examples do not fit the signature.
@@ -64,7 +64,7 @@ def present(
     for warning in warnings:
         progress.warn(warning)
     labels = _labels(options.labels, inputs, outputs)
-    fields, examples = form.resolve(options.form, options.examples, inputs, hints or {})
+    fields, examples = form.resolve(options.form, options.examples, inputs, uses or {})
     return Presentation(options.name or name, task, inputs, outputs, labels, schemas, fields, examples)
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from tfjs_bundle.bundle import TensorInfo
 from tfjs_bundle.errors import UsageError
-from tfjs_bundle.form import Hint, is_single, resolve
+from tfjs_bundle.form import MOST_CHOICES, is_single, resolve
+
+
+@dataclass(frozen=True)
+class Use:
+    keys: tuple
+    prose: bool = False
+    closed: bool = False
+
 
 SEX = TensorInfo("sex", (None, 1), "string", "string")
 AGE = TensorInfo("age", (None, 1), "float32", "float32")
@@ -16,9 +26,9 @@ INPUTS = (SEX, AGE, CLASS)
 EVERY = {"sex": "male", "age": 3.5, "class": 2}
 
 
-def refusal(form=(), examples=(), inputs=INPUTS, hints=()) -> str:
+def refusal(form=(), examples=(), inputs=INPUTS, uses=()) -> str:
     with pytest.raises(UsageError) as refused:
-        resolve(dict(form), list(examples), inputs, dict(hints))
+        resolve(dict(form), list(examples), inputs, dict(uses))
     return str(refused.value)
 
 
@@ -32,14 +42,25 @@ def test_an_input_is_single_where_an_example_has_one_value(shape, single):
 
 
 def test_the_vocabulary_of_a_lookup_is_offered_and_other_words_stay_possible():
-    fields, _ = resolve({}, [], INPUTS, {"sex": Hint(choices=("female", "male"))})
+    fields, _ = resolve({}, [], INPUTS, {"sex": Use(("female", "male"))})
     assert fields == {"sex": {"choices": ["female", "male"], "others": True}}
 
 
+def test_a_vocabulary_that_the_model_insists_on_leaves_nothing_else():
+    fields, _ = resolve({}, [], INPUTS, {"class": Use((1, 2), closed=True)})
+    assert fields == {"class": {"choices": [1, 2], "others": False}}
+
+
+def test_a_large_vocabulary_and_one_of_many_values_are_not_offered():
+    many = Use(tuple(range(MOST_CHOICES + 1)))
+    few = Use((1, 2))
+    assert resolve({}, [], (CLASS, PIXELS), {"class": many, "pixels": few})[0] == {}
+
+
 def test_what_the_configuration_says_wins_over_what_the_model_does():
-    hints = {"sex": Hint(choices=("female", "male")), "class": Hint(choices=(1, 2, 3))}
+    uses = {"sex": Use(("female", "male")), "class": Use((1, 2, 3))}
     form = {"sex": {"choices": ["male"], "label": "Sex"}, "age": {"optional": True, "minimum": 0}}
-    fields, _ = resolve(form, [], INPUTS, hints)
+    fields, _ = resolve(form, [], INPUTS, uses)
     assert fields == {
         "sex": {"choices": ["male"], "label": "Sex"},
         "age": {"optional": True, "minimum": 0},
@@ -48,9 +69,9 @@ def test_what_the_configuration_says_wins_over_what_the_model_does():
 
 
 def test_prose_gets_a_box_unless_a_line_is_asked_for():
-    hints = {"sex": Hint(prose=True)}
-    assert resolve({}, [], INPUTS, hints)[0]["sex"] == {"multiline": True}
-    assert resolve({"sex": {"multiline": False}}, [], INPUTS, hints)[0]["sex"] == {"multiline": False}
+    uses = {"sex": Use(("a",), prose=True)}
+    assert resolve({}, [], INPUTS, uses)[0]["sex"] == {"multiline": True}
+    assert resolve({"sex": {"multiline": False}}, [], INPUTS, uses)[0]["sex"] == {"multiline": False}
 
 
 def test_an_example_may_leave_out_what_is_optional_and_nothing_else():
