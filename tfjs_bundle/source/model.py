@@ -159,7 +159,16 @@ def reference_of(
                 tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
             ]
             with scope():
-                return [np.asarray(output) for output in call(tensors)]
+                try:
+                    outputs = call(tensors)
+                except tf.errors.OpError:
+                    # TensorFlow's kernels for the CPU know no channels_first; XLA, which Keras's own
+                    # predict() uses, does.
+                    compiled = tf.function(
+                        lambda *given: call(list(given)), autograph=False, jit_compile=True
+                    )
+                    outputs = compiled(*tensors)
+                return [np.asarray(output) for output in outputs]
         except Exception as error:  # TensorFlow's, Keras's, or a custom layer's own
             shapes = ", ".join(
                 f"{spec.name} {np.shape(array)}" for array, spec in zip(arrays, inputs, strict=False)
