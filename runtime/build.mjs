@@ -117,6 +117,7 @@ const entries = [];
 
 await buildEngine();
 await buildWorker();
+await buildProgram();
 await buildThreads();
 addBinaries();
 await buildLoader();
@@ -215,6 +216,17 @@ async function buildWorker() {
   });
   const [file] = result.outputFiles;
   add(outputPath(file.path), file.contents, "worker", { part: "worker" });
+}
+
+/** What runs preprocessing programs; in bundles that have one, and imported by the engine. */
+async function buildProgram() {
+  const result = await compile({
+    ...COMMON,
+    entryPoints: { program: `${SOURCE}/program/program.ts` },
+    entryNames: "runtime/[name]-[hash]",
+  });
+  const [file] = result.outputFiles;
+  add(outputPath(file.path), file.contents, "runtime", { part: "program" });
 }
 
 /** The script of the wasm threads: Emscripten's worker with its main module inside, one file from this origin. */
@@ -355,7 +367,14 @@ async function readKernels() {
   );
   const ops = await ask(`${imports.join("\n")}
     export default Object.fromEntries([${categories.map((_, index) => `...j${index}`).join(",")}].map((op) => [op.tfOpName, op.category]));`);
-  return { backends, ops: Object.fromEntries(Object.entries(ops).sort(([a], [b]) => (a < b ? -1 : 1))) };
+  const program = await ask(
+    `import { OP_NAMES } from "./${SOURCE}/program/program.ts"; export default OP_NAMES;`,
+  );
+  return {
+    backends,
+    program,
+    ops: Object.fromEntries(Object.entries(ops).sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
 }
 
 /** Write beside the output and swap: nobody reads half a runtime, a failed build leaves the previous one. */
@@ -386,9 +405,12 @@ function printSizes() {
   const size = (chosen) => chosen.reduce((sum, path) => sum + brotli(files.get(path)), 0);
   const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
   const shared = entries.filter(
-    ({ role, part }) => ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-"),
+    ({ role, part }) =>
+      ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-") && part !== "program",
   );
   console.log(`loader.js ${kilobytes(size(["loader.js"]))}, sw.js ${kilobytes(size(["sw.js"]))} (brotli)`);
+  const program = entries.filter(({ part }) => part === "program").map(({ path }) => path);
+  console.log(`program ${kilobytes(size(program))} where a model takes text or looks values up`);
   for (const backend of BACKENDS) {
     const own = entries.filter(({ backends, part }) => backends.includes(backend) && !otherWasm.test(part));
     const paths = ["loader.js", ...[...shared, ...own].map(({ path }) => path)];

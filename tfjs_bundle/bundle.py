@@ -34,8 +34,8 @@ class BundleFile:
         role: ``page``, ``model`` (model.json), ``weights`` (a shard), ``golden`` (self-check
             cases), ``runtime`` (JavaScript that every backend needs), ``worker`` (the module
             worker's script), ``engine`` (the module that the page imports to run without a
-            worker), ``backend`` (a module or .wasm for the backends named), ``demo`` (what
-            only the demo page loads) or ``hosting``.
+            worker), ``backend`` (a module or .wasm for the backends named), ``program`` (what is
+            computed outside of the graph), ``demo`` (what only the demo page loads) or ``hosting``.
         backends: for ``backend`` files, which backends need them; else empty.
         part: which piece of the runtime it is, by the compiled runtime's own names, for
             instance ``wasm-simd``; empty where the role says enough.

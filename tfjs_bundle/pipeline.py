@@ -11,7 +11,9 @@ from tfjs_bundle.bundle import Bundle
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.graph import kernels, passes
+from tfjs_bundle.graph.partition import Partitioned, partition
 from tfjs_bundle.graph.ranges import input_ranges
+from tfjs_bundle.graph.vocabulary import input_uses
 from tfjs_bundle.presentation import Presentation, present
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
@@ -22,6 +24,7 @@ from tfjs_bundle.verify.parity import run as run_parity
 from tfjs_bundle.verify.parity import verify_build, verify_golden
 from tfjs_bundle.verify.plan import Plan, plan
 from tfjs_bundle.verify.report import ParityReport
+from tfjs_bundle.verify.samples import pools
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,23 @@ def build(
         with progress.stage("convert", "Converting"):
             converted = convert.convert(file, options, child, workspace)
         with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
-            graph = passes.lower(converted.graph)
+            parts = partition(converted.graph)
+            graph = passes.lower(parts.graph)
             backends = kernels.support(graph)
         with progress.stage("reference", "Predicting the reference"):
-            presentation = present(file.name, converted.model_name, graph.signature, options, progress)
-            cases = _cases(converted, presentation, options, progress)
+            signature, uses = converted.graph.signature, input_uses(parts.program)
+            presentation = present(file.name, converted.model_name, signature, options, progress, uses)
+            cases = _cases(converted, parts, presentation, options, progress)
             golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
             parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
             child.release()
         with progress.stage("pack", "Packing the weights"):
             golden_file = golden_json(cases.golden, golden) if golden else None
-            files = pack.pack(graph, golden_file, options.shard_size, workspace)
+            files = pack.pack(graph, parts.program, golden_file, options.shard_size, workspace)
         with progress.stage("render", "Rendering the site"):
-            spec = pack.describe(file, converted, presentation, backends, files, tuple(progress.warnings))
+            spec = pack.describe(
+                file, converted, presentation, backends, files, parts.program, tuple(progress.warnings)
+            )
             site = render(spec, template=options.template)
             sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
@@ -108,7 +115,7 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             converted = convert.convert(identify(against), options, child, Path(temporary))
             signature = converted.graph.signature
             presentation = present(location, converted.model_name, signature, options, progress)
-            cases = _cases(converted, presentation, options, progress).parity
+            cases = _cases(converted, partition(converted.graph), presentation, options, progress).parity
             references = [convert.predict(converted, case.inputs, child) for case in cases]
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(location, cases, references, backends=options.backends, progress=progress)
@@ -116,7 +123,11 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
 
 
 def _cases(
-    converted: convert.Converted, presentation: Presentation, options: BuildOptions, progress: Progress
+    converted: convert.Converted,
+    parts: Partitioned,
+    presentation: Presentation,
+    options: BuildOptions,
+    progress: Progress,
 ) -> Plan:
     """Choose what is predicted, from values that the model takes."""
     graph = converted.graph
@@ -128,4 +139,5 @@ def _cases(
         progress,
         comparable=not converted.random,
         nan=bool(graph.ops() & {"IsNan", "Bucketize"}),
+        choices=pools(input_uses(parts.program)),
     )

@@ -25,6 +25,8 @@ import type {
   Engine,
   EngineConfig,
   EngineMemory,
+  Program,
+  ProgramModule,
   TensorData,
   TensorMap,
 } from "./protocol.js";
@@ -63,6 +65,9 @@ export function createEngine(): Engine {
   let json: ModelJson;
   let reader: WeightReader;
   let model: GraphModel | undefined;
+  let program: Program | undefined;
+  /** The graph's own: the public ones, where there is no program. */
+  let edges: { inputs: readonly string[]; outputs: readonly string[] };
   let dynamic = false;
   /** Why no prediction can be trusted any more. */
   let broken = "";
@@ -90,24 +95,34 @@ export function createEngine(): Engine {
   }
 
   async function execute(inputs: TensorMap): Promise<TensorMap> {
+    const run = program?.before(inputs);
+    const results = await executeGraph(run?.feeds ?? inputs);
+    return run?.after(results) ?? results;
+  }
+
+  async function executeGraph(inputs: TensorMap): Promise<TensorMap> {
     if (!model) throw new Error("the model is not loaded");
     if (broken) throw new Error(broken);
+    // Where the program does all there is to do.
+    if (edges.outputs.length === 0) return {};
     await activate();
     const scope = openScope();
     try {
       const fed: Record<string, Tensor> = {};
-      for (const name of config.inputs) {
+      for (const name of edges.inputs) {
         const value = inputs[name];
         if (!value) throw new Error(`the input ${name} is missing`);
+        if (value.dtype === "string" || value.data instanceof Float64Array) {
+          throw new Error(`the input ${name} does not go into the graph as it is`);
+        }
         fed[name] = tensor(value.data, value.shape, value.dtype);
       }
-      const raw = dynamic
-        ? await model.executeAsync(fed, config.outputs)
-        : model.execute(fed, config.outputs);
+      const wanted = [...edges.outputs];
+      const raw = dynamic ? await model.executeAsync(fed, wanted) : model.execute(fed, wanted);
       const tensors = Array.isArray(raw) ? raw : [raw as Tensor];
       const read = await Promise.all(tensors.map((each) => each.data()));
       const outputs: TensorMap = {};
-      config.outputs.forEach((name, index) => {
+      wanted.forEach((name, index) => {
         const { shape, dtype } = tensors[index]!;
         // A copy of its own: on the cpu backend the data may be the memory of a weight or an input.
         const data = read[index]!.slice() as TensorData;
@@ -133,6 +148,12 @@ export function createEngine(): Engine {
           // The next model in this page gets a new device.
           if (findBackend(config.backend)) removeBackend(config.backend);
         });
+        edges = config;
+        if (config.program) {
+          const { createProgram } = (await import(config.program.module)) as ProgramModule;
+          program = createProgram(config.program.document);
+          edges = program;
+        }
         json = JSON.parse(new TextDecoder().decode(config.model)) as ModelJson;
         reader = new WeightReader(json.weightsManifest ?? [], keepWeight);
       }),
@@ -151,7 +172,7 @@ export function createEngine(): Engine {
         // Private only to TypeScript; the public ways in would concatenate all shards first.
         (made as unknown as Loadable).loadWithWeightMap(json, weights);
         model = made;
-        dynamic = needsAsync(made, config);
+        dynamic = edges.outputs.length > 0 && needsAsync(made, edges);
       }),
 
     run: (inputs) => inTurn(() => unlessLost(execute(inputs))),
@@ -191,7 +212,10 @@ export function createEngine(): Engine {
 }
 
 /** Whether TF.js must look at values to know what to run next (loops, branches, Where and the like). */
-function needsAsync(model: GraphModel, config: EngineConfig): boolean {
+function needsAsync(
+  model: GraphModel,
+  edges: { inputs: readonly string[]; outputs: readonly string[] },
+): boolean {
   const { executor } = model as unknown as {
     executor: {
       weightMap: Record<string, Tensor[]>;
@@ -205,8 +229,8 @@ function needsAsync(model: GraphModel, config: EngineConfig): boolean {
   const { graph } = executor;
   const node = (side: "inputs" | "outputs", name: string): string =>
     (graph.signature?.[side]?.[name]?.name ?? name).replace(/:\d+$/, "");
-  const inputs = Object.fromEntries(config.inputs.map((name) => [node("inputs", name), {} as Tensor]));
-  const outputs = config.outputs.map((name) => graph.nodes[node("outputs", name)]!);
+  const inputs = Object.fromEntries(edges.inputs.map((name) => [node("inputs", name), {} as Tensor]));
+  const outputs = edges.outputs.map((name) => graph.nodes[node("outputs", name)]!);
   const { dynamicNode } = getExecutionSubgraph(inputs, outputs, executor.weightMap, executor._initNodes);
   return dynamicNode != null;
 }

@@ -1,7 +1,8 @@
 /** The self-check's cases, golden.json: inputs drawn as in Python, outputs compared with what Keras gave. */
 
-import type { Dtype, TensorMap, TensorValue } from "./protocol.js";
+import type { Dtype, NumberTensor, TensorMap, TensorValue } from "./protocol.js";
 
+/** An input that is drawn. */
 export interface GoldenInput {
   seed: number;
   low: number;
@@ -10,19 +11,26 @@ export interface GoldenInput {
   shape: number[];
 }
 
+/** An input that is written out: text, and keys of a vocabulary. */
+export interface LiteralInput {
+  dtype: Dtype | "string";
+  shape: number[];
+  values: (string | number)[];
+}
+
 export interface GoldenOutput {
   shape: number[];
-  dtype: Dtype;
+  dtype: Dtype | "string";
   /** Every how many elements of the flattened tensor `values` has one, beginning with the first. */
   stride: number;
-  /** JSON has no NaN and no Infinity: they are strings, or null for NaN. */
+  /** JSON has no NaN and no Infinity: as numbers they are strings, or null for NaN. */
   values: (number | string | null)[];
 }
 
 export interface Golden {
   atol: number;
   rtol: number;
-  cases: { inputs: Record<string, GoldenInput>; outputs: Record<string, GoldenOutput> }[];
+  cases: { inputs: Record<string, GoldenInput | LiteralInput>; outputs: Record<string, GoldenOutput> }[];
 }
 
 /** mulberry32: a stream of uint32 from a uint32 seed, the same in every language. */
@@ -38,7 +46,7 @@ export function mulberry32(seed: number): () => number {
 }
 
 /** Draw the tensor that `input` describes, one draw per element in C order. */
-export function drawInput({ seed, low, high, dtype, shape }: GoldenInput): TensorValue {
+export function drawInput({ seed, low, high, dtype, shape }: GoldenInput): NumberTensor {
   const size = shape.reduce((product, dimension) => product * dimension, 1);
   const next = mulberry32(seed);
   const unit = () => next() / 2 ** 32;
@@ -57,9 +65,22 @@ export function drawInput({ seed, low, high, dtype, shape }: GoldenInput): Tenso
   return { data, shape: [...shape], dtype };
 }
 
-/** Draw every input of a case. */
-export function drawInputs(inputs: Record<string, GoldenInput>): TensorMap {
-  return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, drawInput(input)]));
+/** The tensor that `input` writes out; whole numbers beyond int32 as the program takes them. */
+export function literalInput({ dtype, shape, values }: LiteralInput): TensorValue {
+  if (dtype === "string") return { data: values.map(String), shape: [...shape], dtype };
+  const numbers = values.map(Number);
+  if (dtype === "float32") return { data: Float32Array.from(numbers), shape: [...shape], dtype };
+  if (dtype === "bool") return { data: Uint8Array.from(numbers), shape: [...shape], dtype };
+  const wide = numbers.some((value) => value !== (value | 0));
+  return { data: wide ? Float64Array.from(numbers) : Int32Array.from(numbers), shape: [...shape], dtype };
+}
+
+/** Every input of a case, drawn or written out. */
+export function drawInputs(inputs: Record<string, GoldenInput | LiteralInput>): TensorMap {
+  const tensors = Object.entries(inputs).map(
+    ([name, input]) => [name, "values" in input ? literalInput(input) : drawInput(input)] as const,
+  );
+  return Object.fromEntries(tensors);
 }
 
 /** Return what is wrong with `actual`, in a few words, or `""` where it is what the case expects. */
@@ -80,6 +101,10 @@ export function compareOutputs(
       return `the output ${name} has ${given.data.length} elements, which golden.json does not fit`;
     }
     for (const [index, stored] of wanted.values.entries()) {
+      if (given.dtype === "string") {
+        if (given.data[index * wanted.stride] === stored) continue;
+        return `the output ${name} has another text at element ${index * wanted.stride}`;
+      }
       const reference = stored === null ? Number.NaN : Number(stored);
       const value = given.data[index * wanted.stride]!;
       if (Object.is(value, reference) || value === reference) continue;

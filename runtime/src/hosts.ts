@@ -41,7 +41,7 @@ export function workerHost(workerUrl: string, engineUrl: string): EngineHost {
     const call = calls.get(data.id);
     calls.delete(data.id);
     if (data.error === undefined) call?.resolve(data.result);
-    else call?.reject(new Error(data.error));
+    else call?.reject(Object.assign(new Error(data.error), data.code ? { code: data.code } : {}));
   };
   // The message is empty where the worker's script could not be loaded at all.
   worker.onerror = (event) => {
@@ -67,7 +67,15 @@ export function workerHost(workerUrl: string, engineUrl: string): EngineHost {
   return {
     engine: {
       start: (config: EngineConfig) =>
-        call("start", [config], [config.model, ...(config.wasm ? [config.wasm.binary] : [])]),
+        call(
+          "start",
+          [config],
+          [
+            config.model,
+            ...(config.wasm ? [config.wasm.binary] : []),
+            ...(config.program ? [config.program.document] : []),
+          ],
+        ),
       addShard: (bytes: ArrayBuffer) => call("addShard", [bytes], [bytes]),
       finish: () => call("finish"),
       run: (inputs: TensorMap) => call("run", [inputs], buffersOf(inputs)),

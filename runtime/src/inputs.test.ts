@@ -52,7 +52,7 @@ test("an input called data is not taken for a tensor's data", async () => {
 test("the caller's array is copied", async () => {
   const given = Float32Array.of(1, 2, 3);
   const { x } = await read(given, X);
-  expect(x!.data.buffer).not.toBe(given.buffer);
+  expect((x!.data as Float32Array).buffer).not.toBe(given.buffer);
 });
 
 test("NaN and infinities are numbers like any other", async () => {
@@ -131,9 +131,49 @@ test("a scalar input takes a number", async () => {
   });
 });
 
-test("string inputs are not supported, which is not the caller's mistake", async () => {
-  const error = await read({ x: ["a"] }, info("x", [null], "string")).catch((reason: unknown) => reason);
-  expect((error as BundleError).code).toBe("unsupported");
+test("a string, strings in a row, nested strings and strings with a shape are taken", async () => {
+  const words = info("x", [null], "string");
+  const column = info("x", [null, 1], "string");
+  const grid = info("x", [null, 2], "string");
+  for (const [value, spec, shape] of [
+    ["a", words, [1]],
+    ["a", column, [1, 1]],
+    [["a", "b"], words, [2]],
+    [["a", "b"], column, [2, 1]],
+    [["a", "b"], grid, [1, 2]],
+    [
+      [
+        ["a", "b"],
+        ["c", "d"],
+      ],
+      grid,
+      [2, 2],
+    ],
+    [{ data: ["a", "b"], shape: [2, 1] }, column, [2, 1]],
+  ] as const) {
+    const { x } = await read({ x: value }, spec);
+    expect(x!.shape).toEqual(shape);
+    expect(x!.data).toEqual(
+      [value].flat(3).flatMap((each) => (typeof each === "string" ? each : [...each.data])),
+    );
+  }
+});
+
+test("numbers where strings belong, and strings where numbers belong, are refused", async () => {
+  await expect(read({ x: [1] }, info("x", [null], "string"))).rejects.toThrow(/element 0/);
+  await expect(read({ x: "a" }, info("x", [null, 2], "string"))).rejects.toThrow(/a single string/);
+  await expect(read({ x: ["a"] }, info("x", [null]))).rejects.toThrow(/the string "a" at element 0/);
+});
+
+test("whole numbers beyond 32 bits are taken by a preprocessing program alone, as far as they are exact", async () => {
+  const key = info("x", [null], "int32", "int64");
+  const wide = await readInputs({ x: [2 ** 40, -3] }, [key], { x: { kind: "program" } });
+  expect([...wide.x!.data]).toEqual([2 ** 40, -3]);
+  expect((await readInputs({ x: [7n] }, [key], { x: { kind: "program" } })).x!.data).toEqual(
+    Int32Array.of(7),
+  );
+  await expect(readInputs({ x: [2 ** 53] }, [key], { x: { kind: "program" } })).rejects.toThrow(/between/);
+  await expect(readInputs({ x: [2 ** 40] }, [key])).rejects.toThrow(/between/);
 });
 
 test("a picture goes through the schema of its input", async () => {

@@ -22,17 +22,17 @@ type NumericArray =
   | BigInt64Array
   | BigUint64Array;
 
-export type NestedArray = readonly (number | boolean | bigint | NestedArray)[];
+export type NestedArray = readonly (number | boolean | bigint | string | NestedArray)[];
 
 /** A tensor as the caller writes it; `data` in C order. */
 export interface TensorLike {
-  data: NumericArray | readonly (number | boolean | bigint)[];
+  data: NumericArray | readonly (number | boolean | bigint | string)[];
   shape: readonly number[];
   dtype?: string;
 }
 
 /** What one input takes. */
-export type InputValue = TensorLike | NumericArray | NestedArray | number | boolean | ImageSource;
+export type InputValue = TensorLike | NumericArray | NestedArray | number | boolean | string | ImageSource;
 
 /** What `predict` takes: values by input name, or the bare value where there is one input. */
 export type Inputs = InputValue | Readonly<Record<string, InputValue>>;
@@ -47,6 +47,18 @@ const RANGES: Record<string, [number, number]> = {
   uint64: [0, 2147483647],
 };
 const INT32_RANGE: [number, number] = [-2147483648, 2147483647];
+
+/** Where a preprocessing program takes them, whole numbers are exact up to here. */
+const WIDE_RANGES: Record<string, [number, number]> = {
+  int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  uint32: [0, 4294967295],
+  uint64: [0, Number.MAX_SAFE_INTEGER],
+};
+
+/** Whether an input goes into the bundle's preprocessing program. */
+function isProgram(schema: unknown): boolean {
+  return (schema as { kind?: string } | undefined)?.kind === "program";
+}
 
 /** Decodes one picture; replaced in tests, which have no canvas. */
 type ImageDecoder = typeof imageToTensor;
@@ -104,25 +116,52 @@ async function readInput(
   schema: unknown,
   decode: ImageDecoder,
 ): Promise<TensorValue> {
-  if (info.dtype === "string") {
-    throw new BundleError(
-      "unsupported",
-      `the input ${JSON.stringify(info.name)} takes strings, which this version does not support.`,
-    );
-  }
+  if (value === undefined || value === null) throw wrong(info, `${value}`);
+  if (info.dtype === "string") return readStrings(value, info);
   if (info.dtype !== "float32" && info.dtype !== "int32" && info.dtype !== "bool") {
     throw new BundleError("unsupported", `the input ${JSON.stringify(info.name)} takes ${info.dtype}.`);
   }
-  if (value === undefined || value === null) throw wrong(info, `${value}`);
   if (isImage(value)) return readImage(value, info, schema, decode);
-  if (isTensorLike(value)) return readTensorLike(value, info);
-  if (isNumericArray(value)) return toTensor(value, inferShape(value.length, info), info);
-  if (Array.isArray(value)) return readNested(value, info);
+  const wide = isProgram(schema);
+  if (isTensorLike(value)) {
+    const { data, shape } = readTensorLike(value, info);
+    return toTensor(data, shape, info, wide);
+  }
+  if (isNumericArray(value)) return toTensor(value, inferShape(value.length, info), info, wide);
+  if (Array.isArray(value)) {
+    const { data, shape } = readNested(value, info);
+    return toTensor(data, shape, info, wide);
+  }
   if (typeof value === "number" || typeof value === "boolean" || typeof value === "bigint") {
-    if (info.shape === null || info.shape.length === 0) return toTensor([value], [], info);
+    const shape = shapeOfOne(info);
+    if (shape) return toTensor([value], shape, info, wide);
     throw wrong(info, `the single value ${value}`);
   }
   throw wrong(info, nameOf(value));
+}
+
+/** A string, an array of strings however nested, or `{ data, shape }`. */
+function readStrings(value: unknown, info: TensorInfo): TensorValue {
+  if (typeof value === "string") {
+    const shape = shapeOfOne(info);
+    if (!shape) throw wrong(info, "a single string");
+    return { data: [value], shape, dtype: "string" };
+  }
+  let given: { data: Values; shape: number[] };
+  if (isTensorLike(value)) given = readTensorLike(value, info);
+  else if (Array.isArray(value)) given = readNested(value, info);
+  else throw wrong(info, nameOf(value));
+  const data = Array.from(given.data as ArrayLike<unknown>, (each, index) => {
+    if (typeof each !== "string") throw wrong(info, `${nameOf(each)} at element ${index}`);
+    return each;
+  });
+  return { data, shape: given.shape, dtype: "string" };
+}
+
+/** The shape that one value alone can have: a single size of each axis, and one example in the batch. */
+function shapeOfOne(info: TensorInfo): number[] | null {
+  const shape = info.shape ?? [];
+  return shape.every((size) => size === null || size === 1) ? shape.map(() => 1) : null;
 }
 
 async function readImage(
@@ -138,7 +177,9 @@ async function readImage(
   return toTensor(data, shape, info);
 }
 
-function readTensorLike(value: TensorLike, info: TensorInfo): TensorValue {
+type Values = NumericArray | readonly (number | boolean | bigint | string)[];
+
+function readTensorLike(value: TensorLike, info: TensorInfo): { data: Values; shape: number[] } {
   const { data, shape, dtype } = value;
   if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     throw wrong(info, `the shape ${JSON.stringify(shape)}, which is not a list of whole numbers`);
@@ -151,20 +192,22 @@ function readTensorLike(value: TensorLike, info: TensorInfo): TensorValue {
   if (data.length !== sizeOf(shape)) {
     throw wrong(info, `${data.length} values for the shape ${show(shape)}, which has ${sizeOf(shape)}`);
   }
-  return toTensor(data, shape, info);
+  return { data, shape: [...shape] };
 }
 
-function readNested(value: NestedArray, info: TensorInfo): TensorValue {
+function readNested(value: NestedArray, info: TensorInfo): { data: Values; shape: number[] } {
   const shape = nestedShape(value, info);
-  const flat: (number | boolean | bigint)[] = [];
+  const flat: (number | boolean | bigint | string)[] = [];
   flatten(value, shape, 0, flat, info);
   // One example may be given without the batch's axis.
   const expected = info.shape;
   const oneExample =
     expected !== null && expected.length === shape.length + 1 && (expected[0] === null || expected[0] === 1);
-  const full = oneExample ? [1, ...shape] : shape;
+  // Values in a row are examples where each example is one value.
+  const columns = shape.length === 1 && expected?.length === 2 && expected[1] === 1;
+  const full = columns ? [...shape, 1] : oneExample ? [1, ...shape] : shape;
   checkShape(full, info, shape);
-  return toTensor(flat, full, info);
+  return { data: flat, shape: full };
 }
 
 function nestedShape(value: NestedArray, info: TensorInfo): number[] {
@@ -182,7 +225,7 @@ function flatten(
   value: unknown,
   shape: readonly number[],
   axis: number,
-  flat: (number | boolean | bigint)[],
+  flat: (number | boolean | bigint | string)[],
   info: TensorInfo,
 ): void {
   if (axis === shape.length) {
@@ -224,20 +267,14 @@ function checkShape(shape: readonly number[], info: TensorInfo, given = shape): 
   if (sizeOf(shape) === 0) throw wrong(info, `the shape ${show(given)}, which is empty`);
 }
 
-function toTensor(
-  values: NumericArray | readonly (number | boolean | bigint)[],
-  shape: readonly number[],
-  info: TensorInfo,
-): TensorValue {
+function toTensor(values: Values, shape: readonly number[], info: TensorInfo, wide = false): TensorValue {
   checkShape(shape, info);
   const dtype = info.dtype as Dtype;
-  return { data: convert(values, info), shape: [...shape], dtype };
+  return { data: convert(values, info, wide), shape: [...shape], dtype };
 }
 
-function convert(
-  values: NumericArray | readonly (number | boolean | bigint)[],
-  info: TensorInfo,
-): TensorData {
+/** @param wide whether whole numbers beyond int32 will do. */
+function convert(values: Values, info: TensorInfo, wide: boolean): TensorData {
   const length = values.length;
   if (info.dtype === "float32") {
     if (values instanceof Float32Array) return Float32Array.from(values);
@@ -246,8 +283,9 @@ function convert(
     return data;
   }
   const isBool = info.dtype === "bool";
-  const data = isBool ? new Uint8Array(length) : new Int32Array(length);
-  const [low, high] = isBool ? [0, 1] : (RANGES[info.source_dtype] ?? INT32_RANGE);
+  const data = isBool ? new Uint8Array(length) : new Float64Array(length);
+  const range = (wide ? WIDE_RANGES[info.source_dtype] : undefined) ?? RANGES[info.source_dtype];
+  const [low, high] = isBool ? [0, 1] : (range ?? INT32_RANGE);
   for (let i = 0; i < length; i++) {
     const value = toNumber(values[i], i, info);
     if (!Number.isInteger(value)) throw wrong(info, `${value} at element ${i}, which is no whole number`);
@@ -256,13 +294,14 @@ function convert(
     }
     data[i] = value;
   }
-  return data;
+  if (isBool) return data;
+  return data.every((value) => value === (value | 0)) ? Int32Array.from(data) : data;
 }
 
 function toNumber(value: unknown, index: number, info: TensorInfo): number {
   if (typeof value === "number") return value;
   if (typeof value === "boolean") return value ? 1 : 0;
-  // An integer beyond what a double holds exactly is beyond int32 as well, and is refused there.
+  // An integer beyond what a double holds exactly is beyond every range, and is refused there.
   if (typeof value === "bigint") return Number(value);
   throw wrong(info, `${nameOf(value)} at element ${index}`);
 }

@@ -182,9 +182,11 @@ async function start(load: Load): Promise<Started> {
   const { manifest, store, candidate, worker, controlled, progress, signal } = load;
   const modelFile = only(manifest, "model");
   const goldenFile = load.selfCheck ? filesFor(manifest, { roles: ["golden"] })[0] : undefined;
+  const programFile = filesFor(manifest, { roles: ["program"] })[0];
   const scripts = runtimeFiles(manifest, candidate, worker);
   const weights = filesFor(manifest, { roles: ["weights"] });
-  progress.expect([...scripts, modelFile, ...(goldenFile ? [goldenFile] : []), ...weights]);
+  const optional = [goldenFile, programFile].filter((file) => file !== undefined);
+  progress.expect([...scripts, modelFile, ...optional, ...weights]);
 
   const abort = new AbortController();
   const stop = () => abort.abort(signal?.reason);
@@ -197,7 +199,9 @@ async function start(load: Load): Promise<Started> {
     // The scripts' bytes are checked and kept here; the import that follows finds them in the cache.
     const fetched = Promise.all(scripts.map(async (file) => [file, await fetchFile(file)] as const));
     const golden = goldenFile ? fetchFile(goldenFile) : Promise.resolve(null);
+    const document = programFile ? fetchFile(programFile) : Promise.resolve(null);
     golden.catch(() => undefined);
+    document.catch(() => undefined);
     fetched.catch(() => undefined);
     const modelBytes = await fetchFile(modelFile);
     const shards = prefetch(shardsInOrder(modelBytes, modelFile, manifest), fetchFile);
@@ -207,6 +211,7 @@ async function start(load: Load): Promise<Started> {
     const byPart = new Map(
       (await fetched).map(([file, bytes]) => [file.part ?? "", { url: url(file), bytes }]),
     );
+    const program = await document;
     host = worker ? workerHost(url(only(manifest, "worker")), engineUrl) : await pageHost(engineUrl);
     const running = host;
     // A worker that is ended rejects what it is asked, so that an abort reaches every await below.
@@ -218,6 +223,9 @@ async function start(load: Load): Promise<Started> {
       model: modelBytes,
       inputs: manifest.signature.inputs.map(({ name }) => name),
       outputs: manifest.signature.outputs.map(({ name }) => name),
+      program: program
+        ? { module: url(only(manifest, "runtime", PROGRAM_PART)), document: program }
+        : undefined,
       wasm: candidate.variant && {
         variant: candidate.variant,
         binary: byPart.get(`wasm-${candidate.variant}`)!.bytes,
@@ -243,9 +251,14 @@ async function start(load: Load): Promise<Started> {
   }
 }
 
-function only(manifest: Manifest, role: ManifestFile["role"]): ManifestFile {
-  const [file] = filesFor(manifest, { roles: [role] });
-  if (!file) throw new BundleError("integrity", `bundle.json names no ${role}. Upload the bundle again.`);
+/** The module that runs preprocessing programs; in bundles that have one. */
+const PROGRAM_PART = "program";
+
+function only(manifest: Manifest, role: ManifestFile["role"], part?: string): ManifestFile {
+  const [file] = filesFor(manifest, { roles: [role], parts: part ? [part] : undefined });
+  if (!file) {
+    throw new BundleError("integrity", `bundle.json names no ${part ?? role}. Upload the bundle again.`);
+  }
   return file;
 }
 
@@ -318,7 +331,8 @@ function zeros(inputs: readonly TensorInfo[]): TensorMap {
   for (const { name, shape, dtype } of inputs) {
     const sizes = (shape ?? []).map((size) => size ?? 1);
     const length = sizes.reduce((product, size) => product * size, 1);
-    if (dtype === "int32") tensors[name] = { data: new Int32Array(length), shape: sizes, dtype };
+    if (dtype === "string") tensors[name] = { data: new Array<string>(length).fill(""), shape: sizes, dtype };
+    else if (dtype === "int32") tensors[name] = { data: new Int32Array(length), shape: sizes, dtype };
     else if (dtype === "bool") tensors[name] = { data: new Uint8Array(length), shape: sizes, dtype };
     else tensors[name] = { data: new Float32Array(length), shape: sizes, dtype: "float32" };
   }
@@ -372,6 +386,9 @@ function modelOf({ host, threads }: Started, load: Load, offline: Promise<Offlin
       results = await orAbort(result, signal);
     } catch (error) {
       if (isBundleError(error)) throw error;
+      if (error instanceof Error && "code" in error && error.code === "input") {
+        throw new BundleError("input", `${messageOf(error)}.`, { cause: error });
+      }
       throw new BundleError("backend", `${label(candidate)} could not predict: ${messageOf(error)}.`, {
         cause: error,
       });

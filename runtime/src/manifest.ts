@@ -13,6 +13,7 @@ export type FileRole =
   | "model"
   | "weights"
   | "golden"
+  | "program"
   | "runtime"
   | "worker"
   | "engine"
@@ -151,7 +152,14 @@ export function staysInside(path: string): boolean {
   return path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
-const CONTENT_NAMED_ROLES: readonly FileRole[] = ["weights", "runtime", "worker", "engine", "backend"];
+const CONTENT_NAMED_ROLES: readonly FileRole[] = [
+  "weights",
+  "program",
+  "runtime",
+  "worker",
+  "engine",
+  "backend",
+];
 
 /** Return whether another content would mean another name, so that the URL alone identifies the bytes. */
 export function isContentNamed(file: Pick<ManifestFile, "path" | "role">): boolean {

@@ -2,17 +2,33 @@
 
 import type { BackendName } from "./manifest.js";
 
-/** dtypes that cross the boundary; TF.js has no others at a model's edges that we support. */
+/** dtypes of numbers that cross the boundary; TF.js has no others at a model's edges that we support. */
 export type Dtype = "float32" | "int32" | "bool";
 
-export type TensorData = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+export type TensorData =
+  | Float32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>
+  | Float64Array<ArrayBuffer>;
 
-/** A dense tensor in C order; bool is a Uint8Array of 0 and 1. */
-export interface TensorValue {
+/**
+ * A dense tensor of numbers in C order; bool is a Uint8Array of 0 and 1. Whole numbers beyond int32 come as a
+ * Float64Array, and only to inputs that a preprocessing program takes.
+ */
+export interface NumberTensor {
   data: TensorData;
   shape: number[];
   dtype: Dtype;
 }
+
+/** A dense tensor of strings in C order. */
+export interface StringTensor {
+  data: string[];
+  shape: number[];
+  dtype: "string";
+}
+
+export type TensorValue = NumberTensor | StringTensor;
 
 export type TensorMap = Record<string, TensorValue>;
 
@@ -52,6 +68,34 @@ export interface BackendModule {
   start(config: BackendConfig): Promise<BackendHandle>;
 }
 
+/** One run of a preprocessing program: what it gives the graph, and then what it makes of the graph's outputs. */
+export interface ProgramRun {
+  feeds: TensorMap;
+  /** Resolves the public outputs; the graph's own stay among them. */
+  after(results: TensorMap): TensorMap;
+}
+
+/** What a model does with text and 64-bit numbers, ahead of its graph and behind it. */
+export interface Program {
+  /** The graph's inputs and outputs, by name. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** @throws an error with the code `input` where the public inputs are not what the model takes. */
+  before(inputs: TensorMap): ProgramRun;
+}
+
+/** The module that runs preprocessing programs, downloaded only where a bundle has one. */
+export interface ProgramModule {
+  /** @param document the bytes of the bundle's program. */
+  createProgram(document: ArrayBuffer): Program;
+}
+
+export interface ProgramConfig {
+  /** URL of the module. */
+  module: string;
+  document: ArrayBuffer;
+}
+
 export interface EngineConfig extends BackendConfig {
   backend: BackendName;
   /** URL of the backend's module. */
@@ -61,6 +105,8 @@ export interface EngineConfig extends BackendConfig {
   /** In the manifest's order. */
   inputs: string[];
   outputs: string[];
+  /** Where the bundle has one; it says what the graph's own inputs and outputs are. */
+  program?: ProgramConfig;
 }
 
 export interface EngineMemory {
@@ -100,9 +146,14 @@ export interface EngineResponse {
   id: number;
   result?: unknown;
   error?: string;
+  /** Of a BundleError, where the caller is at fault. */
+  code?: string;
 }
 
 /** Buffers of `values` that may be handed over instead of copied. */
 export function buffersOf(values: TensorMap): ArrayBuffer[] {
-  return [...new Set(Object.values(values).map((value) => value.data.buffer))];
+  const data = Object.values(values).flatMap((value) =>
+    value.dtype === "string" ? [] : [value.data.buffer],
+  );
+  return [...new Set(data)];
 }

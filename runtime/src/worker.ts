@@ -34,6 +34,7 @@ async function answer({ id, method, args }: EngineRequest): Promise<void> {
     scope.postMessage({ id, result } satisfies EngineResponse, transfer);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    scope.postMessage({ id, error: reason } satisfies EngineResponse);
+    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+    scope.postMessage({ id, error: reason, code } satisfies EngineResponse);
   }
 }

@@ -277,10 +277,11 @@ def nan_weights(tmp_path):
     return models.save(model, tmp_path)
 
 
-def string_input(tmp_path):
+def ragged_output(tmp_path):
     keras = models.keras()
-    word = keras.Input((1,), dtype="string", name="word")
-    return models.save(keras.Model(word, keras.layers.StringLookup(vocabulary=["a"])(word)), tmp_path)
+    text = keras.Input((), dtype="string", name="text")
+    words = keras.layers.TextVectorization(vocabulary=["a"], ragged=True, name="words")
+    return models.save(keras.Model(text, words(text)), tmp_path)
 
 
 def strange_op(tmp_path):
@@ -302,7 +303,7 @@ REFUSED = [
     (lambda_layer, 3, ("Lambda",), "--unsafe"),
     (weights_only, 3, ("weights",), "model.save"),
     (nan_weights, 3, ("diverged", "NaN"), "train again"),
-    (string_input, 4, ("'word'", "strings"), "outside of the model"),
+    (ragged_output, 4, ("'words'", "RaggedTensor"), "ragged=False"),
     (strange_op, 4, ("Bucketize", "bins"), "Discretize"),
 ]
 

@@ -192,26 +192,16 @@ def test_a_model_without_random_numbers_is_not_called_random(conversion):
     assert not conversion("cnn").converted.random
 
 
-def test_a_string_input_is_refused_by_name(child, tmp_path):
+def test_a_ragged_output_is_refused_by_name(child, tmp_path):
     keras = models.keras()
-    words = keras.Input((1,), dtype="string", name="word")
-    path = models.save(
-        keras.Model(words, keras.layers.StringLookup(vocabulary=["cat", "dog"])(words)), tmp_path
-    )
+    text = keras.Input((), dtype="string", name="text")
+    words = keras.layers.TextVectorization(vocabulary=["cat"], ragged=True, name="words")
+    path = models.save(keras.Model(text, words(text)), tmp_path)
     with pytest.raises(UnsupportedModelError) as refusal:
         convert_file(path, child, tmp_path)
-    assert "The input 'word' takes strings" in refusal.value.what
+    assert "The output 'words' is a RaggedTensor" in refusal.value.what
+    assert "ragged=False" in refusal.value.cure
     assert refusal.value.exit_code == 4
-
-
-def test_a_lookup_table_is_refused_by_layer(child, tmp_path):
-    keras = models.keras()
-    ids = keras.Input((1,), dtype="int64", name="id")
-    lookup = keras.layers.IntegerLookup(vocabulary=[7, 9], name="known")
-    path = models.save(keras.Model(ids, lookup(ids)), tmp_path)
-    with pytest.raises(UnsupportedModelError) as refusal:
-        convert_file(path, child, tmp_path)
-    assert "looks values up in a table, in layer 'known (IntegerLookup)'" in refusal.value.what
 
 
 def test_nan_weights_are_refused_by_layer(child, tmp_path):

@@ -19,7 +19,7 @@ def test_a_workspace_that_is_full_is_one_clear_message(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))  # no file may become larger
     try:
         with pytest.raises(OutputError, match="The weights cannot be written to") as refusal:
-            pack.pack(graph, None, 1 << 20, tmp_path)
+            pack.pack(graph, None, None, 1 << 20, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert str(tmp_path) in refusal.value.what

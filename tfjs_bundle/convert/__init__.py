@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.dtypes import tfjs_tensor
-from tfjs_bundle.graph.ir import GraphModel, TensorSpec
+from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.kernels import layer_of
 from tfjs_bundle.source.custom import OUTSIDE_OPS
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from tfjs_bundle.config import BuildOptions
     from tfjs_bundle.convert.info import ModelInfo
     from tfjs_bundle.source.identify import SourceFile
-    from tfjs_bundle.source.model import InputSpec
 
 CONVERTERS = {"native": native.convert, "tensorflowjs": tensorflowjs.convert}
 
@@ -105,10 +103,7 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
                 "unsafe": options.unsafe,
             },
         )
-        _refuse_strings("input", "takes", info.inputs)
         graph = CONVERTERS[options.converter](child, info, workspace)
-    _refuse_strings("input", "takes", graph.signature.inputs)
-    _refuse_strings("output", "gives", graph.signature.outputs)
     return Converted(graph, info, _draws_random_numbers(graph, options.allow_random))
 
 
@@ -135,15 +130,6 @@ def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
             "Its predictions cannot be compared with Keras. Remove the sampling, or give --allow-random.",
         )
     return bool(random)
-
-
-def _refuse_strings(kind: str, verb: str, specs: Iterable[InputSpec | TensorSpec]) -> None:
-    for spec in specs:
-        if spec.dtype == "string":
-            raise UnsupportedModelError(
-                f"The {kind} {spec.name!r} {verb} strings, which a bundle does not support yet.",
-                "Turn strings into numbers outside of the model, and leave the lookup layer out of it.",
-            )
 
 
 def _refuse_nan(graph: GraphModel) -> None:

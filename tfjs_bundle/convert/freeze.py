@@ -10,7 +10,7 @@ Keras's (tf_keras models, SavedModels) are frozen by TensorFlow itself.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,9 @@ from tfjs_bundle.convert.trace_store import TRACE, WEIGHTS, StoredTensor
 from tfjs_bundle.errors import OutputError, UnsupportedModelError
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec
+from tfjs_bundle.graph.partition import STRING_OPS
 from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS
+from tfjs_bundle.graph.program import TABLE
 
 if TYPE_CHECKING:
     from tfjs_bundle.source.model import SourceModel
@@ -53,6 +55,7 @@ class _Trace:
     inputs: list[Any]  # one symbolic tensor per input of the model
     outputs: list[Any]
     weights: dict[str, Any]  # placeholder's node name -> variable or eager tensor
+    tables: dict[str, Any]  # placeholder's node name -> the lookup table's resource
 
 
 def freeze(model: SourceModel, directory: Path) -> None:
@@ -63,12 +66,17 @@ def freeze(model: SourceModel, directory: Path) -> None:
         OutputError: ``directory`` is full, or cannot be written.
     """
     trace = _trace(model)
-    optimized = _optimize(trace)
+    optimized = _optimize(trace, _GRAPPLER)
+    text = _has_text(optimized)
+    if text:  # what the model asserts of its words is a part of it: a word that it refuses is refused
+        optimized = _optimize(trace, [name for name in _GRAPPLER if name != "debug_stripper"])
     optimized, weights = fold_integer_weights(optimized, trace.weights)
     trace = replace(trace, weights=weights)
     try:
         with (directory / WEIGHTS).open("wb") as stream:
-            graph = _to_ir(optimized, trace, model, lambda array: _store(stream, array))
+            # a program computes in the source's own dtypes
+            convert = np.asarray if text else tfjs_tensor
+            graph = _to_ir(optimized, trace, model, lambda array: _store(stream, convert(array)))
         with (directory / TRACE).open("wb") as stream:
             pickle.dump(graph, stream)
     except OSError as error:
@@ -116,6 +124,12 @@ def _trace(model: SourceModel) -> _Trace:
         mapping += [(variable, tf.constant(value)) for variable, value in small]
         with keras.StatelessScope(state_mapping=mapping):
             outputs = model.call(list(tensors[:count]))
+        for name, output in zip(model.output_names, outputs, strict=True):
+            if not isinstance(output, tf.Tensor):
+                raise UnsupportedModelError(
+                    f"The output {name!r} is a {type(output).__name__}; TF.js has dense tensors only.",
+                    "Give the layer `ragged=False` or `sparse=False`, or make its output dense.",
+                )
         return [tf.identity(output) for output in outputs]
 
     specs = [tf.TensorSpec(spec.shape, spec.dtype, f"input_{i}") for i, spec in enumerate(model.inputs)]
@@ -137,11 +151,34 @@ def _trace(model: SourceModel) -> _Trace:
     weights = {t.op.name: v for t, v in zip(arguments[count:], variables, strict=False)}
     captured = function.graph.captures
     weights.update({inner.op.name: outer for outer, inner in captured if inner.dtype != tf.resource})
-    if any(inner.dtype == tf.resource for _, inner in captured):
+    tables = {inner.op.name: outer for outer, inner in captured if inner.dtype == tf.resource}
+    graph_def = function.graph.as_graph_def()
+    calls = any(node.op.endswith("PartitionedCall") for node in graph_def.node)
+    if function.graph.variables or (calls and (tables or _has_text(graph_def))):
         function = convert_to_constants.convert_variables_to_constants_v2(
             function, lower_control_flow=False, aggressive_inlining=True
         )
-    return _Trace(function.graph.as_graph_def(), arguments[:count], list(function.outputs), weights)
+        graph_def = function.graph.as_graph_def()
+    return _Trace(graph_def, arguments[:count], list(function.outputs), weights, tables)
+
+
+def _has_text(graph_def: Any) -> bool:
+    """Say whether a graph works with strings or looks values up; what only words an assertion does not."""
+    bodies = [graph_def.node, *(function.node_def for function in graph_def.library.function)]
+    return any(
+        node.op in STRING_OPS
+        or node.op.startswith("LookupTable")
+        or (
+            node.op not in ("Const", "Assert")
+            and any(
+                types_pb2.DT_STRING in (attr.type, *attr.list.type)
+                for name, attr in node.attr.items()
+                if not name.startswith("_")
+            )
+        )
+        for body in bodies
+        for node in body
+    )
 
 
 @contextmanager
@@ -159,8 +196,8 @@ def _inlined_functions() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
-def _optimize(trace: _Trace) -> Any:
-    """Run grappler's safe passes over the trace; return the GraphDef."""
+def _optimize(trace: _Trace, passes: Sequence[str]) -> Any:
+    """Run grappler's ``passes`` over the trace; return the GraphDef."""
     graph = tf.Graph()
     with graph.as_default():
         tf.import_graph_def(trace.graph_def, name="")
@@ -171,7 +208,7 @@ def _optimize(trace: _Trace) -> Any:
     config = config_pb2.ConfigProto()
     rewriter = config.graph_options.rewrite_options
     rewriter.min_graph_nodes = -1
-    rewriter.optimizers.extend(_GRAPPLER)
+    rewriter.optimizers.extend(passes)
     return tf_optimizer.OptimizeGraph(config, meta_graph)
 
 
@@ -188,6 +225,9 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
         if node.op == "Placeholder" and node.name in trace.weights:
             node = Node(node.name, "Const", value=store(_value(trace.weights[node.name])))
             node.attrs["dtype"] = {"type": _dtype_name(trace.weights[proto.name].dtype)}
+        if node.name in trace.tables and node.op == "Placeholder":
+            nodes += _table(node.name, trace.tables[node.name], graph_def, store)
+            continue
         if groups.get(node.name, 1) > 1:
             node.attrs[GROUPS] = {"i": str(groups[node.name])}
         nodes.append(node)
@@ -211,6 +251,37 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
     )
 
 
+def _table(name: str, resource: Any, graph_def: Any, store: Any) -> list[Node]:
+    """Read a lookup table; return its node and the constants with its keys and its values.
+
+    They are in the values' order, or the keys' where values are words: the table itself has none.
+    """
+    users = [node for node in graph_def.node if name in (each.split(":")[0] for each in node.input)]
+    typed = next((node for node in users if "Tin" in node.attr), None)
+    if typed is None:
+        place = users[0].name if users else name
+        raise UnsupportedModelError(
+            f"The model keeps something outside of its graph, in node {place!r}, that cannot be converted.",
+            "Remove the layer, or compute this part before the model.",
+        )
+    try:
+        keys, values = tf.raw_ops.LookupTableExportV2(
+            table_handle=resource, Tkeys=typed.attr["Tin"].type, Tvalues=typed.attr["Tout"].type
+        )
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"The lookup table of {typed.name!r} cannot be read: {_first_lines(error, 1)}",
+            "Give the layer its vocabulary (`adapt`, or the argument `vocabulary`) and save the model again.",
+        ) from error
+    keys, values = keys.numpy(), values.numpy()
+    order = np.lexsort((keys, values)) if values.dtype != object else np.argsort(keys, kind="stable")
+    nodes = []
+    for hint, array in (("keys", keys[order]), ("values", values[order])):
+        dtype = {"type": _dtype_name(tf.string if array.dtype == object else array.dtype)}
+        nodes.append(Node(f"{name}/{hint}", "Const", attrs={"dtype": dtype}, value=store(array)))
+    return [*nodes, Node(name, TABLE, [node.name for node in nodes])]
+
+
 def _inferred_shapes(operations: list[Any]) -> dict[str, tuple[int | None, ...]]:
     """Return the shape of each tensor of known rank: ``"node"`` is the first output, ``"node:1"`` next."""
     shapes = {}
@@ -223,14 +294,14 @@ def _inferred_shapes(operations: list[Any]) -> dict[str, tuple[int | None, ...]]
 
 
 def _convolution_groups(operations: list[Any]) -> dict[str, int]:
-    """Return the groups of each Conv2D: TensorFlow infers them from the shapes of input and filter."""
+    """Return the groups of each convolution: TensorFlow infers them from the shapes of input and filter."""
     found = {}
     for operation in operations:
-        if operation.type == "Conv2D":
+        if operation.type in ("Conv2D", "Conv3D"):
             inputs, kernel = (tensor.shape for tensor in operation.inputs)
-            axis = 1 if operation.get_attr("data_format") == b"NCHW" else 3
-            if inputs.rank == 4 and kernel.rank == 4 and inputs[axis] and kernel[2]:
-                found[operation.name] = inputs[axis] // kernel[2]
+            axis = 1 if operation.get_attr("data_format").startswith(b"NC") else -1
+            if inputs.rank and kernel.rank and inputs[axis] and kernel[-2]:
+                found[operation.name] = inputs[axis] // kernel[-2]
     return found
 
 
@@ -276,8 +347,7 @@ def _function(proto: Any, store: Any) -> Function:
 
 
 def _store(stream: Any, array: np.ndarray) -> StoredTensor | np.ndarray:
-    """Append ``array`` to the weights file, in the dtype TF.js has for it."""
-    array = tfjs_tensor(array)
+    """Append ``array`` to the weights file."""
     if array.dtype == object:
         return array
     stream.write(b"\0" * (-stream.tell() % 64))

@@ -9,8 +9,7 @@ from pathlib import Path
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.convert.trace_store import load_trace
-from tfjs_bundle.errors import UnsupportedModelError
-from tfjs_bundle.graph.ir import GraphModel, node_name
+from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.passes.name_functions import name_functions
 
 
@@ -27,23 +26,7 @@ def convert(child: Child, info: ModelInfo, workspace: Path) -> GraphModel:
     directory = Path(tempfile.mkdtemp(dir=workspace, prefix="trace-"))
     child.call("trace", str(directory))
     graph = name_functions(load_trace(directory))
-    graph = replace(graph, layers=_layers(graph, info))
-    _refuse_resources(graph)
-    return graph
-
-
-def _refuse_resources(graph: GraphModel) -> None:
-    """Refuse lookup tables: nothing else outside of the graph is left, variables being constants by now."""
-    inputs = {node_name(spec.tensor) for spec in graph.signature.inputs}
-    for node in graph.nodes:
-        if node.op.startswith("Placeholder") and node.name not in inputs:
-            layer = graph.layers.get(node.name)
-            raise UnsupportedModelError(
-                "The model looks values up in a table, in "
-                + (f"layer {layer!r}" if layer else f"node {node.name!r}")
-                + ", which cannot be converted yet.",
-                "Turn the values into numbers before the model, and leave the layer out of it.",
-            )
+    return replace(graph, layers=_layers(graph, info))
 
 
 def _layers(graph: GraphModel, info: ModelInfo) -> dict[str, str]:

@@ -11,14 +11,15 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from tfjs_bundle.errors import UsageError
-from tfjs_bundle.verify.metrics import ATOL, RTOL, Expected, tfjs_dtype_of
+from tfjs_bundle.verify.metrics import ATOL, RTOL, Expected, text_of, tfjs_dtype_of
+from tfjs_bundle.verify.samples import AWKWARD, pick, rows
 
 #: Batch sizes of the cases drawn where the batch is open.
 BATCHES = (1, 3)
@@ -38,8 +39,8 @@ GOLDEN_VALUES = 64
 DATA_ROWS = 256
 DATA_BATCH = 16
 
-#: What string inputs are drawn from.
-WORDS = ("", "a", "the cat sat on the mat", "Grüße", "42", "unknown-token")
+#: Values to take from, by input name (:func:`tfjs_bundle.verify.samples.pools`).
+Choices = Mapping[str, Sequence[Any]]
 
 #: TF.js dtype to the numpy dtype that holds it here.
 NUMPY_DTYPES: dict[str, Any] = {
@@ -92,12 +93,10 @@ class Draw:
         }
 
     def values(self) -> np.ndarray:
-        """Return the tensor; dtype float32, int32, bool or object (of ``str``)."""
+        """Return the tensor; dtype float32, int32 or bool."""
         uniform = mulberry32(self.seed, math.prod(self.shape)).astype(np.float64) / 2**32
         if self.dtype == "bool":
             flat: np.ndarray = uniform >= 0.5
-        elif self.dtype == "string":
-            flat = np.array(WORDS, object)[(uniform * len(WORDS)).astype(np.int64)]
         else:
             scaled = self.low + uniform * (self.high - self.low)
             flat = scaled.astype(np.float32) if self.dtype == "float32" else np.floor(scaled).astype(np.int32)
@@ -159,6 +158,7 @@ def draw_cases(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     batches: Sequence[int] = BATCHES,
     sizes: Mapping[str, Sequence[int | None]] | None = None,
+    choices: Choices | None = None,
 ) -> list[Case]:
     """Draw one case per entry of ``batches`` from the signature's ``inputs``.
 
@@ -167,6 +167,8 @@ def draw_cases(
             vocabulary, pictures of 0 to 255); ``high`` is not reached by integers.
         batches: the first dimension where it is open; where it is not, only the seeds differ.
         sizes: input name to a shape that replaces this module's choice for open dimensions.
+        choices: input name to values to take from, where they are text or keys of a vocabulary; they are
+            written out and not drawn.
 
     Raises:
         UsageError: an input's dtype cannot be drawn.
@@ -174,6 +176,7 @@ def draw_cases(
     cases = []
     for index, batch in enumerate(batches):
         draws = {}
+        values: dict[str, np.ndarray] = {}
         for spec in inputs:
             shape = _filled(spec.shape, batch, index, (sizes or {}).get(spec.name))
             low, high = (ranges or {}).get(spec.name) or default_range(spec, shape)
@@ -183,15 +186,36 @@ def draw_cases(
                     f"No test input can be drawn for {spec.name!r}: its dtype is {spec.dtype}.",
                     "Build with --no-verify.",
                 )
+            pool = _pool(spec, choices)
+            if pool is not None:
+                values[spec.name] = pick(pool, shape, spec.name, index)
+                continue
             draws[spec.name] = Draw(seed, low, high, spec.dtype, shape)
-        values = {name: draw.values() for name, draw in draws.items()}
-        size = next((draw.shape[0] for draw in draws.values() if draw.shape), 1)
+            values[spec.name] = draws[spec.name].values()
+        size = next((value.shape[0] for value in values.values() if value.shape), 1)
         cases.append(Case(f"random {index + 1}, batch {size}", values, draws))
     return cases
 
 
+def text_case(
+    inputs: Sequence[Spec], ranges: Mapping[str, tuple[float, float]] | None, choices: Choices
+) -> Case | None:
+    """Return one case with all the values of ``choices``; ``None`` where there are none, or no open batch."""
+    shapes = {spec.name: _filled(spec.shape, 1, 0, None) for spec in inputs}
+    chosen = {spec.name: pool for spec in inputs if (pool := _pool(spec, choices)) is not None}
+    if not chosen or any(not spec.shape or spec.shape[0] is not None for spec in inputs):
+        return None
+    batch = rows(chosen, shapes)
+    (case,) = draw_cases(inputs, ranges=ranges, batches=(batch,), choices=choices)
+    return replace(case, name=f"text and keys, batch {batch}")
+
+
 def awkward_cases(
-    inputs: Sequence[Spec], *, ranges: Mapping[str, tuple[float, float]] | None = None, nan: bool = False
+    inputs: Sequence[Spec],
+    *,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    nan: bool = False,
+    choices: Choices | None = None,
 ) -> list[Case]:
     """Return one case of zeros and one of extremes, as :func:`draw_cases` returns cases.
 
@@ -201,17 +225,25 @@ def awkward_cases(
     Args:
         nan: add a case in which every fourth float is NaN, for a model that looks for it.
     """
-    cases = []
+    cases: list[Case] = []
     makers = [("zeros", _zeros), ("extremes", _extremes), ("NaN", _with_nan)]
     for name, draw_one in makers if nan else makers[:2]:
         values = {}
         for spec in inputs:
             shape = _filled(spec.shape, 2, 0, None)
             known = (ranges or {}).get(spec.name)
-            values[spec.name] = draw_one(spec, shape, known)
+            pool = _pool(spec, choices)
+            values[spec.name] = (
+                pick(pool, shape, spec.name, len(cases)) if pool else draw_one(spec, shape, known)
+            )
         size = next((value.shape[0] for value in values.values() if value.shape), 1)
         cases.append(Case(f"{name}, batch {size}", values, awkward=True))
     return cases
+
+
+def _pool(spec: Spec, choices: Choices | None) -> Sequence[Any] | None:
+    pool = (choices or {}).get(spec.name)
+    return AWKWARD if pool is None and spec.dtype == "string" else pool
 
 
 def _zeros(spec: Spec, shape: tuple[int, ...], known: tuple[float, float] | None) -> np.ndarray:
@@ -313,15 +345,17 @@ def golden_json(cases: Iterable[Case], outputs: Iterable[Mapping[str, np.ndarray
     """Return the bytes of golden.json: drawn cases and the reference's outputs for them.
 
     Args:
-        cases: drawn ones (with ``draws``), the same number as ``outputs``.
+        cases: the same number as ``outputs``; what was not drawn is written out, and should be small.
         outputs: the reference, by output name, float32, int32, bool or strings.
     """
     entries = []
     for case, expected in zip(cases, outputs, strict=True):
-        assert case.draws or not case.inputs, "only drawn cases travel"
         entries.append(
             {
-                "inputs": {name: draw.to_json() for name, draw in case.draws.items()},
+                "inputs": {
+                    name: case.draws[name].to_json() if name in case.draws else _literal(value)
+                    for name, value in case.inputs.items()
+                },
                 "outputs": {name: _golden_output(np.asarray(value)) for name, value in expected.items()},
             }
         )
@@ -341,11 +375,26 @@ def read_golden(text: str | bytes) -> tuple[list[Case], list[dict[str, Expected]
         draws = {
             name: Draw(raw["seed"], raw["low"], raw["high"], raw["dtype"], tuple(raw["shape"]))
             for name, raw in entry["inputs"].items()
+            if "values" not in raw
         }
-        inputs = {name: draw.values() for name, draw in draws.items()}
+        inputs = {
+            name: draws[name].values() if name in draws else _from_literal(raw)
+            for name, raw in entry["inputs"].items()
+        }
         cases.append(Case(f"golden {index + 1}", inputs, draws))
         expected.append({name: _expected(raw) for name, raw in entry["outputs"].items()})
     return cases, expected
+
+
+def _literal(value: np.ndarray) -> dict[str, Any]:
+    return {"dtype": tfjs_dtype_of(value), "shape": list(value.shape), "values": value.reshape(-1).tolist()}
+
+
+def _from_literal(raw: Mapping[str, Any]) -> np.ndarray:
+    dtype = raw["dtype"]
+    value = np.empty(len(raw["values"]), np.int64 if dtype == "int32" else NUMPY_DTYPES[dtype])
+    value[:] = raw["values"]
+    return value.reshape(tuple(raw["shape"]))
 
 
 def _expected(raw: Mapping[str, Any]) -> Expected:
@@ -368,7 +417,7 @@ def _golden_output(value: np.ndarray) -> dict[str, Any]:
     if dtype == "float32":
         kept = [_rounded(number) for number in kept]
     elif dtype == "string":
-        kept = [text.decode() if isinstance(text, bytes) else str(text) for text in kept]
+        kept = [text_of(text) for text in kept]
     return {"shape": list(value.shape), "dtype": dtype, "stride": stride, "values": kept}
 
 

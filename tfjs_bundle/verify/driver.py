@@ -362,9 +362,8 @@ def page_headers(url: str) -> dict[str, str]:
 
 def _packed(case: Case) -> dict[str, dict[str, Any]]:
     """Return the inputs for the harness, which draws by itself what was drawn: it need not travel."""
-    drawn = {name: draw for name, draw in case.draws.items() if draw.dtype != "string"}
     return {
-        name: {"draw": drawn[name].to_json()} if name in drawn else _pack(value)
+        name: {"draw": case.draws[name].to_json()} if name in case.draws else _pack(value)
         for name, value in case.inputs.items()
     }
 
@@ -374,6 +373,8 @@ def _pack(value: np.ndarray) -> dict[str, Any]:
     shape = list(value.shape)
     if dtype == "string":
         return {"dtype": dtype, "shape": shape, "strings": [str(text) for text in value.reshape(-1)]}
+    if value.dtype == np.int64 and (value != value.astype(np.int32)).any():
+        return {"dtype": dtype, "shape": shape, "numbers": value.reshape(-1).tolist()}
     plain = np.ascontiguousarray(value, np.dtype(NUMPY_DTYPES[dtype]).newbyteorder("<"))
     return {"dtype": dtype, "shape": shape, "base64": base64.b64encode(plain.tobytes()).decode()}
 

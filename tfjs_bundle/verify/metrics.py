@@ -177,9 +177,7 @@ def compare_values(
     if reference.size == 0:
         return Difference(output, case)
     if reference.dtype.kind in "OUS":
-        texts = np.vectorize(
-            lambda text: text.decode() if isinstance(text, bytes) else str(text), otypes=[object]
-        )
+        texts = np.vectorize(text_of, otypes=[object])
         reference, actual = texts(reference), texts(actual)
         unequal = reference != actual
         gaps = relative = unequal.astype(np.float64)
@@ -209,6 +207,11 @@ def compare_values(
         wrong=int(wrong.sum()),
         elements=int(reference.size),
     )
+
+
+def text_of(value: object) -> str:
+    """Return one string of a tensor as the browser gives it: what is not UTF-8 is replaced."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _text(value: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfjs_bundle.graph.ir import Signature
 from tfjs_bundle.progress import Progress
-from tfjs_bundle.verify.cases import Case, awkward_cases, draw_cases, read_data
+from tfjs_bundle.verify.cases import Case, Choices, awkward_cases, draw_cases, read_data, text_case
 
 #: Above so many input values one golden case has to do: the visitor's device runs it before it is trusted.
 _LARGE_INPUT = 100_000
@@ -31,6 +31,7 @@ def plan(
     *,
     comparable: bool,
     nan: bool = False,
+    choices: Choices | None = None,
 ) -> Plan:
     """Draw the golden cases, and the parity cases or take the user's ``data`` for them.
 
@@ -38,17 +39,21 @@ def plan(
         ranges: input name to the values it takes, where they are known.
         comparable: whether two predictions of one input are equal at all.
         nan: whether the model looks for NaN, so that it means something to it.
+        choices: input name to values to take from, where they are text or keys.
 
     Raises:
         UsageError: ``data`` does not fit the signature.
     """
     if not comparable:
         return Plan((), ())
-    golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1))
+    choices = choices or {}
+    golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1), choices=choices)
     size = sum(math.prod(value.shape) for value in golden[0].inputs.values())
     if data is None:
-        drawn = draw_cases(signature.inputs, ranges=ranges)
-        parity = (*drawn, *awkward_cases(signature.inputs, ranges=ranges, nan=nan))
+        drawn = draw_cases(signature.inputs, ranges=ranges, choices=choices)
+        awkward = awkward_cases(signature.inputs, ranges=ranges, nan=nan, choices=choices)
+        text = text_case(signature.inputs, ranges, choices)
+        parity = (*drawn, *awkward, *([text] if text else []))
     else:
         given = read_data(data, signature.inputs)
         parity = given.cases

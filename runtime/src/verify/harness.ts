@@ -5,19 +5,20 @@
 
 import { drawInput, type GoldenInput } from "../golden.js";
 
-type Numbers = Float32Array | Int32Array | Uint8Array;
+type Numbers = Float32Array | Int32Array | Uint8Array | Float64Array;
 
 /** A tensor that the page draws itself, so that nothing large has to travel. */
 interface Drawn {
   draw: GoldenInput;
 }
 
-/** A tensor on its way between Python and the page: little-endian bytes, or strings. */
+/** A tensor on its way between Python and the page: little-endian bytes, strings, or wide whole numbers. */
 interface Packed {
   shape: number[];
   dtype: string;
   base64?: string;
   strings?: string[];
+  numbers?: number[];
 }
 
 interface PublicTensor {
@@ -156,7 +157,8 @@ function unpackAll(inputs: Record<string, Packed | Drawn>): Record<string, Publi
 
 function unpack(input: Packed | Drawn): PublicTensor {
   if ("draw" in input) return drawInput(input.draw);
-  const { shape, dtype, base64, strings } = input;
+  const { shape, dtype, base64, strings, numbers } = input;
+  if (numbers) return { data: Float64Array.from(numbers), shape, dtype };
   if (strings) return { data: strings, shape, dtype };
   const text = atob(base64 ?? "");
   const bytes = new Uint8Array(text.length);
