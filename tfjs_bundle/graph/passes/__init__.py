@@ -6,22 +6,30 @@ Each says what it requires and what it leaves. A pass keeps the names of the ten
 from __future__ import annotations
 
 from tfjs_bundle.graph.ir import GraphModel
+from tfjs_bundle.graph.passes.align_vectors import align_vectors
 from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
+from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
+from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
 from tfjs_bundle.graph.passes.lower_color_spaces import lower_color_spaces
+from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
 from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_update_slice
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
+from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
+from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
 from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
 from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matmul
 from tfjs_bundle.graph.passes.lower_resizing import lower_resizing
+from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
+from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
@@ -37,17 +45,25 @@ LOWERING = (
     lower_stateless_random,
     lower_dynamic_update_slice,
     lower_quantized_matmul,
+    lower_floor_mod,
     lower_channels_first,
     split_grouped_convolutions,
     lower_bias_add,
     lower_transposed_convolutions,
+    align_vectors,
+    lower_one_hot,
+    lower_bucketize,
+    lower_strided_slices,
+    lower_signbits,
     split_dilated_batches,
     fold_axes,
     drop_ensure_shape,
     lower_resizing,
     lower_projective_transforms,
     lower_color_spaces,
+    lower_cumulative,
     cast_bool_reverse,
+    lower_bool_kernels,
     bypass_identities,
     return_list_items,
     remove_unused,

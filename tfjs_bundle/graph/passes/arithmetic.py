@@ -31,6 +31,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
     "RealDiv": np.divide,
+    "FloorDiv": np.floor_divide,
     "Maximum": np.maximum,
     "Minimum": np.minimum,
     "Less": np.less,
@@ -101,6 +102,9 @@ class Value:
     def __rtruediv__(self, other: Any) -> Value:
         return self._other(other)._binary("RealDiv", self)
 
+    def __floordiv__(self, other: Any) -> Value:
+        return self._binary("FloorDiv", other)
+
     def __neg__(self) -> Value:
         return self._unary("Neg")
 
@@ -162,7 +166,12 @@ class Value:
             return self
         if self.array is not None:
             return self._known(self.array, dtype)
-        reference = self.emit.op("Cast", "cast", [self.tensor], SrcT=self.proto, DstT=_PROTO[dtype])
+        source = self.tensor
+        if (self.dtype, dtype) == ("int32", "float32"):
+            # on webgpu the float shares the integer's buffer, and takes it to the graphics card, from where
+            # a size or an index that is needed next can only be read with luck (TF.js 4.22): cast a copy
+            source = (self + 0).tensor
+        reference = self.emit.op("Cast", "cast", [source], SrcT=self.proto, DstT=_PROTO[dtype])
         return Value(self.emit, dtype, reference=reference)
 
     def reshape(self, *shape: int) -> Value:
@@ -288,7 +297,8 @@ def count_up(size: Value) -> Value:
     emit = size.emit
     inputs = [emit.const(np.int32(0), "start"), size.tensor, emit.const(np.int32(1), "step")]
     counted = emit.op("Range", "range", inputs, Tidx="DT_INT32")
-    return Value(emit, "int32", reference=counted).cast("float32")
+    floats = emit.op("Cast", "floats", [counted], SrcT="DT_INT32", DstT="DT_FLOAT")
+    return Value(emit, "float32", reference=floats)
 
 
 def divide(dividend: Value, divisor: Value) -> Value:

@@ -63,7 +63,7 @@ def _convolve_upsampled(graph: GraphModel, node: Node, emit: Emitter, by_name: d
         before: Value = known(emit, np.int32(0))
         if same:
             total = ((count - 1) * stride + length - wanted[axis]).maximum(0)
-            before = (total.cast("float32") * 0.5).floor().cast("int32")
+            before = total // 2
         left = -before + (length - 1)
         _spread(axes, axis, stride, dtype, emit)
         # what is behind the last pixel is cut off or filled up, so that the output has the wanted size

@@ -9,12 +9,13 @@ from tfjs_bundle.graph.passes.arithmetic import Value, known, pack, read
 from tfjs_bundle.graph.passes.axes import Axes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
-#: axes up to which every backend has the ops
-_ENOUGH = 4
+#: axes, those of the blocks included, up to which every backend can transpose
+_ENOUGH = 6
 
 
 def split_dilated_batches(graph: GraphModel) -> GraphModel:
-    """Rewrite SpaceToBatchND and BatchToSpaceND of more than four axes as one for each axis in turn.
+    """Rewrite SpaceToBatchND and BatchToSpaceND as one for each axis in turn, where tensor and blocks have
+    more than six axes between them.
 
     Requires constant block sizes and a rank that the tracer knows; leaves others.
     """
@@ -25,9 +26,11 @@ def split_dilated_batches(graph: GraphModel) -> GraphModel:
 def _split(graph: GraphModel, node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
     shape = None if emit.in_function else graph.shapes.get(node.inputs[0])
     blocks = by_name.get(node_name(node.inputs[1]))
-    if shape is None or len(shape) <= _ENOUGH or blocks is None or blocks.value is None:
+    if shape is None or blocks is None or blocks.value is None:
         return False
     sizes = [int(size) for size in blocks.value]
+    if len(shape) + len(sizes) <= _ENOUGH:
+        return False
     dtype = str(node.attrs["T"]["type"])
     margins = read(node.inputs[2], "int32", emit, by_name)
     axes = Axes(node.inputs[0], shape, dtype, emit)
@@ -47,7 +50,7 @@ def _split(graph: GraphModel, node: Node, emit: Emitter, by_name: dict[str, Node
         if node.op == "BatchToSpaceND":
             length = length * size - before - behind
         else:
-            length = ((length + before + behind).cast("float32") / float(size)).round().cast("int32")
+            length = (length + before + behind) // size
         axes.put(moved, axis, length)
     axes.unfold()
     return True

@@ -14,10 +14,10 @@ GROUPS = "groups"
 
 
 def split_grouped_convolutions(graph: GraphModel) -> GraphModel:
-    """Rewrite a Conv2D of g groups as g convolutions of a part of the channels each, concatenated.
+    """Rewrite a Conv2D or Conv3D of g groups as g convolutions of a part of the channels each, concatenated.
 
-    Where each group has one channel it becomes one depthwise convolution. Requires the attribute
-    :data:`GROUPS` where there are groups. Leaves no such Conv2D.
+    Where each group of a Conv2D has one channel it becomes one depthwise convolution. Requires the attribute
+    :data:`GROUPS` where there are groups. Leaves no such Conv2D or Conv3D.
     """
 
     def rewrite(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
@@ -26,20 +26,23 @@ def split_grouped_convolutions(graph: GraphModel) -> GraphModel:
             return False
         dtype = str(node.attrs["T"]["type"])
         kept: dict[str, Any] = {name: attr for name, attr in node.attrs.items() if name != GROUPS}
-        if (depthwise := _depthwise_filter(node, by_name)) is not None:
+        if node.op == "Conv2D" and (depthwise := _depthwise_filter(node, by_name)) is not None:
             kernel = emit.const(depthwise, "filter")
             emit.nodes.append(Node(node.name, "DepthwiseConv2dNative", [node.inputs[0], kernel], kept))
             return True
-        channels = emit.const(np.int32(3 if _channels_last(node) else 1), "channels")
+        last = 3 if node.op == "Conv2D" else 4
+        channels = emit.const(np.int32(last if _channels_last(node) else 1), "channels")
         inputs = emit.split(channels, node.inputs[0], groups, "inputs", dtype)
         filters = _filters(node, groups, emit, by_name, dtype)
         parts = []
         for index, (part, kernel) in enumerate(zip(inputs, filters, strict=True)):
-            parts.append(emit.node(Node(f"group_{index}", "Conv2D", [part, kernel], kept)))
+            parts.append(emit.node(Node(f"group_{index}", node.op, [part, kernel], kept)))
         emit.last("ConcatV2", [*parts, channels], T=dtype, Tidx="DT_INT32", N=groups)
         return True
 
-    return replace_nodes(graph, "Conv2D", rewrite)
+    for op in ("Conv2D", "Conv3D"):
+        graph = replace_nodes(graph, op, rewrite)
+    return graph
 
 
 def _depthwise_filter(node: Node, by_name: dict[str, Node]) -> np.ndarray | None:
@@ -59,14 +62,14 @@ def _depthwise_filter(node: Node, by_name: dict[str, Node]) -> np.ndarray | None
 
 
 def _filters(node: Node, groups: int, emit: Emitter, by_name: dict[str, Node], dtype: str) -> list[str]:
-    """Split the filter ``[height, width, in, out]`` along its last axis, at once where it is a constant."""
+    """Split the filter ``[..., in, out]`` along its last axis, at once where it is a constant."""
     constant = by_name.get(node_name(node.inputs[1]))
     if constant is not None and constant.value is not None:
-        pieces = np.split(constant.value, groups, axis=3)
+        pieces = np.split(constant.value, groups, axis=-1)
         return [emit.const(np.ascontiguousarray(piece), f"filter_{i}") for i, piece in enumerate(pieces)]
-    return emit.split(emit.const(np.int32(3), "filter_axis"), node.inputs[1], groups, "filters", dtype)
+    return emit.split(emit.const(np.int32(-1), "filter_axis"), node.inputs[1], groups, "filters", dtype)
 
 
 def _channels_last(node: Node) -> bool:
-    # protobuf's JSON form of bytes is base64: NCHW
-    return node.attrs.get("data_format", {}).get("s") != "TkNIVw=="
+    # protobuf's JSON form of bytes is base64: NCHW, NCDHW
+    return node.attrs.get("data_format", {}).get("s") not in ("TkNIVw==", "TkNESFc=")

@@ -1,0 +1,223 @@
+"""Passes around kernels that some backend of TF.js lacks or gets wrong, run by TensorFlow's own kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_passes import draw, one_op
+
+from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.passes.align_vectors import align_vectors
+from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
+from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
+from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
+from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
+from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
+from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
+from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
+from tfjs_bundle.graph.passes.rewriting import attributes
+
+pytestmark = pytest.mark.tensorflow
+
+AWKWARD = np.array([0, -0.0, 1, -1, 0.5, -2.5, 1e30, -1e30, np.inf, -np.inf, np.nan, 1e-30], np.float32)
+_NUMPY = {"DT_FLOAT": np.float32, "DT_INT32": np.int32, "DT_BOOL": np.bool_}
+
+
+def known(graph: GraphModel, *, sizes: bool = True) -> GraphModel:
+    """Add the shapes that the tracer infers of the inputs: the ranks only, where sizes are not known."""
+    for spec in graph.signature.inputs:
+        shape = spec.shape or ()
+        graph.shapes[spec.name] = shape if sizes else (None,) * len(shape)
+    return graph
+
+
+def check(child, graph: GraphModel, lowered: GraphModel, inputs: list[np.ndarray]) -> np.ndarray:
+    """Assert that both graphs give the same, dtype and shape included; return it."""
+    (expected,) = child.call("run_graph", graph, inputs)
+    (found,) = child.call("run_graph", lowered, inputs)
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(found, expected)
+    return found
+
+
+# --- OneHot --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1, 2])
+@pytest.mark.parametrize(
+    ("on", "off"),
+    [
+        (np.float32(1), np.float32(0)),
+        (np.float32(2), np.float32(-1)),
+        (np.int32(1), np.int32(0)),
+        (np.True_, np.False_),
+    ],
+    ids=["float", "other values", "int", "bool"],
+)
+def test_one_hot_puts_its_axis_where_it_belongs(child, axis, on, off):
+    indices = np.array([[0, 5, 2], [3, -1, 6]], np.int32)
+    dtype = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL"}[on.dtype.name]
+    types = attributes(T=dtype, TI="DT_INT32", axis=axis)
+    graph = known(one_op("OneHot", [indices], True, (np.int32(6), on, off), **types))
+    lowered = lower_one_hot(graph)
+    assert "OneHot" not in lowered.ops()
+    check(child, graph, lowered, [indices])
+
+
+def test_the_depth_of_one_hot_may_be_computed(child):
+    inputs = [np.array([1, 0], np.int32), np.array(3, np.int32)]
+    types = attributes(T="DT_FLOAT", TI="DT_INT32", axis=0)
+    graph = known(one_op("OneHot", inputs, True, (np.float32(1), np.float32(0)), **types))
+    check(child, graph, lower_one_hot(graph), inputs)
+
+
+def test_one_hot_along_an_axis_of_an_unknown_rank_is_left():
+    graph = one_op(
+        "OneHot",
+        [np.zeros((2, 2), np.int32)],
+        True,
+        (np.int32(3), np.float32(1), np.float32(0)),
+        **attributes(T="DT_FLOAT", TI="DT_INT32", axis=1),
+    )
+    assert lower_one_hot(graph).nodes == graph.nodes
+
+
+# --- sums along an axis --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rank", [True, False], ids=["known rank", "unknown rank"])
+@pytest.mark.parametrize("op", ["Cumsum", "Cumprod"])
+@pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_INT32"])
+def test_the_axis_of_a_cumulative_sum_is_counted_from_the_front(child, op, dtype, rank):
+    x = (draw(2, 3, 4) * 3).astype(_NUMPY[dtype])
+    types = attributes(T=dtype, Tidx="DT_INT32", exclusive=True, reverse=False)
+    graph = one_op(op, [x], True, (np.int32(-2),), **types)
+    lowered = lower_cumulative(known(graph) if rank else graph)
+    (node,) = [node for node in lowered.nodes if node.op == op]
+    assert node.inputs[1] != "c0"
+    assert node.attrs["T"] == {"type": "DT_FLOAT"}
+    check(child, graph, lowered, [x])
+
+
+# --- slices --------------------------------------------------------------------------------------------
+
+SLICES = [
+    # begin, end, strides, masks
+    ((0, 0, 0), (0, 0, 0), (1, 2, -1), {"begin_mask": 7, "end_mask": 7}),
+    ((0, 3, -2), (2, 0, -5), (1, -2, -1), {}),
+    ((0, 0, 1), (0, 0, 2), (-1, 1, 2), {"begin_mask": 1, "end_mask": 1, "ellipsis_mask": 2}),
+    ((1, 0, 0), (2, 0, 4), (1, 1, 2), {"shrink_axis_mask": 1, "new_axis_mask": 2}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["DT_INT32", "DT_BOOL"])
+@pytest.mark.parametrize(("begin", "end", "strides", "masks"), SLICES)
+def test_every_second_element_is_gathered(child, begin, end, strides, masks, dtype):
+    x = (draw(2, 4, 5) * 9).astype(_NUMPY[dtype])
+    bounds = tuple(np.array(each, np.int32) for each in (begin, end, strides))
+    zeros = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
+    types = attributes(T=dtype, Index="DT_INT32", **{**zeros, **masks})
+    graph = known(one_op("StridedSlice", [x], True, bounds, **types))
+    lowered = lower_strided_slices(graph)
+    strides_left = next(node for node in lowered.nodes if node.name == lowered.nodes[-1].inputs[3])
+    assert strides_left.value is not None
+    assert set(strides_left.value.tolist()) == {1}
+    check(child, graph, lowered, [x])
+
+
+@pytest.mark.parametrize("stride", [2, -2, 3])
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_every_second_element_of_an_axis_of_unknown_size_is_gathered(child, stride, size):
+    x = np.arange(2 * size, dtype=np.int32).reshape(2, size)
+    bounds = tuple(np.array(each, np.int32) for each in ((0, 0), (0, 0), (1, stride)))
+    masks = attributes(begin_mask=3, end_mask=3, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=0)
+    graph = one_op(
+        "StridedSlice", [x], False, bounds, T={"type": "DT_INT32"}, Index={"type": "DT_INT32"}, **masks
+    )
+    lowered = lower_strided_slices(known(graph, sizes=False))
+    assert "GatherV2" in lowered.ops()
+    check(child, graph, lowered, [x])
+
+
+# --- bools, buckets, signs, integers -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_INT32", "DT_BOOL"])
+def test_a_cast_to_bool_is_a_comparison(child, dtype):
+    x = AWKWARD if dtype == "DT_FLOAT" else np.array([0, 1, 2, 256, -1]).astype(_NUMPY[dtype])
+    graph = one_op("Cast", [x], True, SrcT={"type": dtype}, DstT={"type": "DT_BOOL"})
+    lowered = lower_bool_kernels(graph)
+    assert "Cast" not in lowered.ops()
+    check(child, graph, lowered, [x])
+
+
+def test_a_choice_between_bools_is_made_of_ands_and_ors(child):
+    inputs = [np.array([[True], [False]]), np.array([True, False]), np.array([[False, True]])]
+    graph = one_op("SelectV2", inputs, True, **attributes(T="DT_BOOL"))
+    lowered = lower_bool_kernels(graph)
+    assert "SelectV2" not in lowered.ops()
+    check(child, graph, lowered, inputs)
+
+
+@pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_INT32"])
+def test_a_bucket_is_the_number_of_boundaries_reached(child, dtype):
+    x = AWKWARD if dtype == "DT_FLOAT" else np.array([-5, 0, 1, 7], np.int32)
+    graph = one_op("Bucketize", [x], True, **attributes(T=dtype))
+    graph.nodes[-1].attrs["boundaries"] = {"list": {"f": [-1.0, 0.0, 0.5, 1e30]}}
+    lowered = lower_bucketize(graph)
+    assert "Bucketize" not in lowered.ops()
+    check(child, graph, lowered, [x])
+
+
+def test_the_sign_of_zero_is_read_from_its_reciprocal(child):
+    x = AWKWARD[~np.isnan(AWKWARD)]
+    mask = np.int32(-(2**31))
+    graph = one_op("BitwiseAnd", [x], True, (mask,), **attributes(T="DT_INT32"))
+    cast = Node("bits", "Bitcast", ["x0"], attributes(T="DT_FLOAT", type="DT_INT32"))
+    graph.nodes.insert(1, cast)
+    graph.nodes[-1].inputs = ["bits", "c0"]
+    lowered = lower_signbits(graph)
+    assert "BitwiseAnd" not in lowered.ops()
+    check(child, graph, lowered, [x])
+
+
+def test_another_bitwise_and_is_left():
+    graph = one_op("BitwiseAnd", [np.zeros(2, np.int32)], True, (np.int32(7),), **attributes(T="DT_INT32"))
+    assert lower_signbits(graph).nodes == graph.nodes
+
+
+def test_the_remainder_of_integers_has_the_sign_of_the_divisor(child):
+    x, y = (each.ravel().astype(np.int32) for each in np.meshgrid([7, -7, 0, 1, -1], [3, -3, 1, 100]))
+    graph = one_op("FloorMod", [x, y], True, **attributes(T="DT_INT32"))
+    lowered = lower_floor_mod(graph)
+    assert "FloorMod" not in lowered.ops()
+    check(child, graph, lowered, [x, y])
+
+
+# --- vectors -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["AddV2", "Sub", "Less", "BiasAdd"])
+def test_a_vector_meets_a_tensor_of_five_axes_as_one_of_five(child, op):
+    x, vector = draw(2, 1, 3, 2, 4), draw(4, seed=1)
+    graph = known(one_op(op, [x], True, (vector,), **attributes(T="DT_FLOAT")))
+    graph.shapes["c0"] = (4,)
+    lowered = align_vectors(graph)
+    given = next(node for node in lowered.nodes if node.name == lowered.nodes[-1].inputs[1])
+    assert given.value is not None
+    assert given.value.shape == (1, 1, 1, 1, 4)
+    check(child, graph, lowered, [x])
+
+
+def test_a_computed_vector_ahead_of_a_tensor_is_reshaped(child):
+    vector, x = draw(4, seed=1), draw(2, 1, 3, 2, 4)
+    graph = known(one_op("Sub", [vector, x], True, **attributes(T="DT_FLOAT")))
+    lowered = align_vectors(graph)
+    assert "Reshape" in lowered.ops()
+    check(child, graph, lowered, [vector, x])
+
+
+def test_a_scalar_stays_one():
+    graph = known(one_op("Mul", [draw(2, 1, 3, 2, 4)], True, (np.float32(2),), **attributes(T="DT_FLOAT")))
+    graph.shapes["c0"] = ()
+    assert align_vectors(graph).nodes == graph.nodes
