@@ -9,8 +9,8 @@ import pytest
 from test_passes import draw, one_op
 
 from tfjs_bundle.graph import kernels, passes
-from tfjs_bundle.graph.ir import GraphModel
-from tfjs_bundle.graph.passes.rewriting import attributes
+from tfjs_bundle.graph.ir import GraphModel, Node, Signature, TensorSpec
+from tfjs_bundle.graph.passes.rewriting import attributes, constant
 
 pytestmark = pytest.mark.tensorflow
 
@@ -33,12 +33,14 @@ def lowered_with_sizes(
     return lowered
 
 
-def compare(child, graph: GraphModel, inputs: list[np.ndarray], atol: float = 1e-6) -> None:
+def compare(
+    child, graph: GraphModel, inputs: list[np.ndarray], atol: float = 1e-6, unknown: bool = True
+) -> None:
     """Assert that the graph keeps its value when it is lowered, with the picture's size known and unknown."""
     (expected,) = child.call("run_graph", graph, inputs)
     assert np.isfinite(expected).all()
     shape = (None, *inputs[0].shape[1:])
-    for sizes in ({"x0": shape}, {}):
+    for sizes in ({"x0": shape}, {})[: 1 + unknown]:
         lowered = lowered_with_sizes(graph, sizes)
         (found,) = child.call("run_graph", lowered, inputs)
         assert found.dtype == expected.dtype
@@ -54,6 +56,10 @@ RESIZES = ["ResizeBicubic", "ResizeArea", "ResizeNearestNeighbor", "ResizeBiline
 SIZES = [((7, 9), (13, 20)), ((11, 10), (4, 3)), ((1, 5), (4, 1)), ((6, 15), (10, 10)), ((5, 4), (5, 8))]
 
 
+#: Those that are tried with an unknown size too, which takes longer.
+UNKNOWN = [(7, 9), (1, 5)]
+
+
 @pytest.mark.parametrize("corners", ["asymmetric", "align_corners", "half_pixel_centers"])
 @pytest.mark.parametrize("op", RESIZES)
 def test_a_resize_of_floats_equals_the_kernel(child, op, corners):
@@ -66,7 +72,7 @@ def test_a_resize_of_floats_equals_the_kernel(child, op, corners):
         inputs = [draw(2, height, width, 3)]
         size = (np.array(wanted, np.int32),)
         graph = one_op(op, inputs, False, size, **attributes(T="DT_FLOAT", **flags))
-        compare(child, graph, inputs)
+        compare(child, graph, inputs, unknown=(height, width) in UNKNOWN)
 
 
 @pytest.mark.parametrize("op", RESIZES)
@@ -93,7 +99,10 @@ def test_scale_and_translate_equals_the_kernel(child, kernel, antialias):
         exact = np.array([wanted[0] / height, wanted[1] / width], np.float32)
         for scale, shift in ((exact, (0, 0)), (exact * np.float32(0.7), (1.5, -4.25))):
             constants = (np.array(wanted, np.int32), scale, np.array(shift, np.float32))
-            compare(child, one_op("ScaleAndTranslate", inputs, False, constants, **attrs), inputs, atol=3e-6)
+            graph = one_op("ScaleAndTranslate", inputs, False, constants, **attrs)
+            compare(
+                child, graph, inputs, atol=3e-6, unknown=(height, shift) in ((7, (0, 0)), (23, (1.5, -4.25)))
+            )
 
 
 def test_a_bilinear_resize_of_floats_is_left_to_the_kernel():
@@ -118,6 +127,39 @@ def test_weights_are_constants_where_the_size_is_known_and_computed_where_they_w
     ops, size_in_bytes = weights(5000)
     assert "Range" in ops
     assert size_in_bytes < 10_000
+
+
+# --- sizes that are known ------------------------------------------------------------------------------
+
+
+def half_of_the_height(shape: tuple[int | None, ...]) -> GraphModel:
+    """Return a graph that divides a picture by half of its height, of which the tracer knows ``shape``."""
+    graph = one_op("Shape", [draw(2, 8, 6, 1)], **attributes(T="DT_FLOAT", out_type="DT_INT32"))
+    bounds = {"begin": [1], "end": [2], "step": [1]}
+    graph.nodes += [constant(name, np.array(value, np.int32)) for name, value in bounds.items()]
+    graph.nodes.append(constant("two", np.float32(2)))
+    sliced = attributes(T="DT_INT32", Index="DT_INT32", shrink_axis_mask=1)
+    graph.nodes.append(Node("height", "StridedSlice", ["y", *bounds], sliced))
+    graph.nodes.append(Node("float", "Cast", ["height"], attributes(SrcT="DT_INT32", DstT="DT_FLOAT")))
+    graph.nodes.append(Node("half", "RealDiv", ["float", "two"], attributes(T="DT_FLOAT")))
+    graph.nodes.append(Node("scaled", "RealDiv", ["x0", "half"], attributes(T="DT_FLOAT")))
+    output = TensorSpec("scaled", None, "float32", "float32", "scaled:0")
+    graph.signature = Signature(graph.signature.inputs, (output,))
+    graph.shapes = {"x0": shape}
+    return graph
+
+
+def test_what_is_made_of_a_known_height_becomes_a_constant_though_the_batch_is_unknown(child):
+    graph, x = half_of_the_height((None, 8, None, 1)), draw(2, 8, 6, 1)
+    folded = passes.lower(graph)
+    assert folded.ops() == {"Placeholder", "Const", "RealDiv"}
+    assert folded.weights()["half"] == 4
+    np.testing.assert_allclose(child.call("run_graph", folded, [x])[0], x / 4)
+
+
+def test_what_is_made_of_an_unknown_height_stays():
+    graph = half_of_the_height((2, None, 6, 1))
+    assert passes.lower(graph).ops() == graph.ops()
 
 
 # --- projective transforms -----------------------------------------------------------------------------
@@ -147,7 +189,7 @@ def test_a_projective_transform_equals_the_kernel(child, interpolation, mode):
         graph = one_op(
             "ImageProjectiveTransformV3", shared, False, (transform[np.newaxis], *constants), **attrs
         )
-        compare(child, graph, shared, atol=1e-5)
+        compare(child, graph, shared, atol=1e-5, unknown=False)
 
 
 # --- colours -------------------------------------------------------------------------------------------

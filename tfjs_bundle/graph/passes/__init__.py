@@ -11,6 +11,7 @@ from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
+from tfjs_bundle.graph.passes.fold_known_values import fold_known_values
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
@@ -38,6 +39,7 @@ from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_co
 
 #: In order: what TF.js lacks is lowered first, dead nodes go last.
 LOWERING = (
+    fold_known_values,
     lower_einsum,
     lower_erfc,
     lower_softsign,
