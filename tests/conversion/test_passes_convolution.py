@@ -219,7 +219,7 @@ def test_a_dilated_transposed_convolution_gets_zeros_in_its_filter(child, same):
 # --- many axes -----------------------------------------------------------------------------------------
 
 BLOCKS, MARGINS = np.array([2, 1, 3], np.int32), np.array([[1, 1], [0, 2], [2, 0]], np.int32)
-INDEX = dict.fromkeys(("Tidx", "Tpaddings", "Tblock_shape", "Tcrops"), "DT_INT32")
+INDEX = dict.fromkeys(("Tidx", "Tpaddings", "Tblock_shape", "Tcrops", "Tmultiples"), "DT_INT32")
 MANY = draw(2, 3, 4, 2, 3)
 FOLDED = {
     "SpaceToBatchND": (draw(2, 4, 3, 4, 2), (BLOCKS, MARGINS), {}),
@@ -231,6 +231,7 @@ FOLDED = {
         (np.array([[0, 0], [1, 2], [0, 1], [1, 0], [0, 0]], np.int32),),
         {"mode": text("REFLECT")},
     ),
+    "Tile": (MANY, (np.array([2, 1, 3, 1, 2], np.int32),), {}),
     "ReverseV2": (MANY, (np.array([1, -1], np.int32),), {}),
     "Cumsum": (MANY, (np.int32(-2),), attributes(exclusive=True, reverse=True)),
     "Cumprod": (MANY, (np.int32(1),), attributes(exclusive=False, reverse=False)),
@@ -239,7 +240,11 @@ FOLDED = {
 
 def without_inputs(op: str, attrs: dict[str, object]) -> dict[str, object]:
     """Leave out the types of inputs that the op does not have."""
-    takes = {"SpaceToBatchND": ("Tblock_shape", "Tpaddings"), "BatchToSpaceND": ("Tblock_shape", "Tcrops")}
+    takes = {
+        "Tile": ("Tmultiples",),
+        "SpaceToBatchND": ("Tblock_shape", "Tpaddings"),
+        "BatchToSpaceND": ("Tblock_shape", "Tcrops"),
+    }
     own = takes.get(op, ("Tpaddings",) if "Pad" in op else ("Tidx",))
     return {name: attr for name, attr in attrs.items() if name not in INDEX or name in own}
 
@@ -252,10 +257,9 @@ def test_an_op_of_five_axes_runs_with_four_at_most(child, op, known):
     graph = one_op(op, [x], known, constants, **every)
     (expected,) = child.call("run_graph", graph, [x])
     lowered = fold_axes(split_dilated_batches(traced(graph, expected.shape, known)))
-    shapes = {"x0": x.shape}
     for node in lowered.nodes:  # every node of this op is fed by a reshape to few axes
         if node.op == op:
-            assert node.inputs[0] not in shapes
+            assert node.inputs[0] != "x0"
     (found,) = child.call("run_graph", lowered, [x])
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -265,9 +269,26 @@ def test_an_op_of_five_axes_runs_with_four_at_most(child, op, known):
 def test_a_choice_between_tensors_of_five_axes_becomes_one_of_vectors(child, known):
     condition, a, b = draw(2, 1, 4, 1, 3) > 0, draw(2, 3, 4, 2, 3), draw(3, 1, 2, 1, seed=1)
     inputs = [condition, a, b]
-    graph = traced(one_op("SelectV2", inputs, known, **attributes(T="DT_FLOAT")), a.shape, known)
-    (found,) = child.call("run_graph", fold_axes(graph), inputs)
+    graph = one_op("SelectV2", inputs, True, **attributes(T="DT_FLOAT"))
+    graph.shapes |= {f"x{index}": each.shape for index, each in enumerate(inputs)}
+    if not known:
+        graph.shapes["x1"] = (None,) * 5
+    graph.shapes["y"] = a.shape if known else (None,) * 5
+    lowered = fold_axes(graph)
+    assert lowered.nodes != graph.nodes
+    (found,) = child.call("run_graph", lowered, inputs)
     np.testing.assert_array_equal(found, np.where(condition, a, b))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_tensor_is_broadcast_to_five_axes_one_after_another(child, known):
+    x, sizes = draw(3, 1, 2), np.array([4, 2, 3, 5, 2], np.int32)
+    graph = one_op("BroadcastTo", [x], True, (sizes,), **attributes(T="DT_FLOAT", Tidx="DT_INT32"))
+    graph.shapes |= {"x0": x.shape, "y": (4, 2, 3, 5, 2) if known else (None,) * 5}
+    lowered = fold_axes(graph)
+    assert "BroadcastTo" not in lowered.ops()
+    (found,) = child.call("run_graph", lowered, [x])
+    np.testing.assert_array_equal(found, np.broadcast_to(x, sizes))
 
 
 def test_what_has_four_axes_is_left_as_it_is():

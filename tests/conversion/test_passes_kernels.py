@@ -8,14 +8,18 @@ from test_passes import draw, one_op
 
 from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.align_vectors import align_vectors
+from tfjs_bundle.graph.passes.broadcast_products import broadcast_products
+from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
+from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
 from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
-from tfjs_bundle.graph.passes.rewriting import attributes
+from tfjs_bundle.graph.passes.remove_unused import remove_unused
+from tfjs_bundle.graph.passes.rewriting import attributes, constant
 
 pytestmark = pytest.mark.tensorflow
 
@@ -221,3 +225,94 @@ def test_a_scalar_stays_one():
     graph = known(one_op("Mul", [draw(2, 1, 3, 2, 4)], True, (np.float32(2),), **attributes(T="DT_FLOAT")))
     graph.shapes["c0"] = ()
     assert align_vectors(graph).nodes == graph.nodes
+
+
+# --- gathers and products of batches -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_batches_are_gathered_as_one(child, batch, sizes):
+    x = draw(2, 3, 4, 2)
+    indices = np.random.default_rng(0).integers(0, x.shape[batch], (2, 3, 5)).astype(np.int32)
+    types = attributes(Tparams="DT_FLOAT", Tindices="DT_INT32", Taxis="DT_INT32", batch_dims=batch)
+    graph = known(one_op("GatherV2", [x, indices], sizes, (np.int32(batch),), **types), sizes=sizes)
+    lowered = lower_batched_gathers(graph)
+    gathers = [node for node in lowered.nodes if node.op == "GatherV2"]
+    assert {node.attrs["batch_dims"]["i"] for node in gathers} == {"0"}
+    check(child, graph, lowered, [x, indices])
+
+
+@pytest.mark.parametrize("left", [(2, 1, 4, 2), (1, 3, 4, 2), (2, 3, 4, 2)])
+@pytest.mark.parametrize("right", [(3, 2, 5), (2, 1, 2, 5)])
+def test_batches_of_a_product_are_broadcast(child, left, right):
+    inputs = [draw(*left), draw(*right, seed=1)]
+    graph = known(one_op("BatchMatMulV2", inputs, True, **attributes(T="DT_FLOAT", adj_x=False, adj_y=False)))
+    (found,) = child.call("run_graph", broadcast_products(graph), inputs)
+    np.testing.assert_allclose(found, inputs[0] @ inputs[1], atol=1e-6)
+
+
+def test_a_matrix_for_all_batches_stays_one():
+    inputs = [draw(2, 3, 4, 2), draw(2, 5)]
+    graph = known(one_op("BatchMatMulV2", inputs, True, **attributes(T="DT_FLOAT")))
+    assert broadcast_products(graph).nodes == graph.nodes
+
+
+# --- Fourier transforms --------------------------------------------------------------------------------
+
+
+def spectrum(op: str, inputs: list[np.ndarray], part: str, length: int | None = None) -> GraphModel:
+    """Return a graph of one part of a transform, of a real tensor or of a pair."""
+    graph = known(one_op(part, inputs, True, **attributes(T="DT_COMPLEX64", Tout="DT_FLOAT")))
+    source = "x0"
+    nodes = []
+    if len(inputs) == 2:
+        source = "pair"
+        nodes.append(Node("pair", "Complex", ["x0", "x1"], attributes(T="DT_FLOAT", Tout="DT_COMPLEX64")))
+        graph.shapes["pair"] = inputs[0].shape
+    if length is not None:
+        nodes.append(constant("length", np.array([length], np.int32)))
+    types = {"Tcomplex": "DT_COMPLEX64"} | ({"Treal": "DT_FLOAT"} if "R" in op else {})
+    nodes.append(Node("spectrum", op, [source, "length"] if length else [source], attributes(**types)))
+    graph.nodes[len(inputs) :] = [*nodes, Node("y", part, ["spectrum"], graph.nodes[-1].attrs)]
+    return graph
+
+
+@pytest.mark.parametrize("part", ["Real", "Imag"])
+@pytest.mark.parametrize("length", [5, 6, 8, 11])
+def test_a_real_signal_is_multiplied_by_waves(child, part, length):
+    x = draw(2, 3, 8)
+    graph = spectrum("RFFT", [x], part, length)
+    lowered = remove_unused(lower_fourier_transforms(graph))
+    assert not lowered.ops() & {"RFFT", "Real", "Imag"}
+    (found,) = child.call("run_graph", lowered, [x])
+    expected = np.fft.rfft(x, length)
+    np.testing.assert_allclose(found, expected.real if part == "Real" else expected.imag, atol=2e-6)
+
+
+@pytest.mark.parametrize("part", ["Real", "Imag"])
+@pytest.mark.parametrize(("op", "transform"), [("FFT", np.fft.fft), ("IFFT", np.fft.ifft)])
+def test_a_pair_of_real_and_imaginary_parts_is_transformed(child, op, transform, part):
+    inputs = [draw(2, 7), draw(2, 7, seed=1)]
+    lowered = remove_unused(lower_fourier_transforms(spectrum(op, inputs, part)))
+    assert not lowered.ops() & {op, "Complex", "Real", "Imag"}
+    (found,) = child.call("run_graph", lowered, inputs)
+    expected = transform(inputs[0] + 1j * inputs[1])
+    np.testing.assert_allclose(found, expected.real if part == "Real" else expected.imag, atol=2e-6)
+
+
+@pytest.mark.parametrize("length", [5, 6, 8, 9, 12])
+def test_half_a_spectrum_is_brought_back(child, length):
+    inputs = [draw(2, 5), draw(2, 5, seed=1)]
+    graph = spectrum("IRFFT", inputs, "Real", length)
+    graph.nodes[-2].name, graph.nodes[-2:] = "y", graph.nodes[-2:-1]
+    lowered = remove_unused(lower_fourier_transforms(graph))
+    assert not lowered.ops() & {"IRFFT", "Complex"}
+    (found,) = child.call("run_graph", lowered, inputs)
+    np.testing.assert_allclose(found, np.fft.irfft(inputs[0] + 1j * inputs[1], length), atol=2e-6)
+
+
+def test_a_transform_of_an_unknown_length_is_left():
+    graph = spectrum("RFFT", [draw(2, 8)], "Real", 8)
+    graph.shapes["x0"] = (2, None)
+    assert lower_fourier_transforms(graph).nodes == graph.nodes

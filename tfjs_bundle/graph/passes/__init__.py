@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.passes.align_vectors import align_vectors
+from tfjs_bundle.graph.passes.broadcast_products import broadcast_products
 from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.fold_known_values import fold_known_values
+from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
@@ -22,6 +24,7 @@ from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_up
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
+from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
 from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
@@ -52,6 +55,9 @@ LOWERING = (
     split_grouped_convolutions,
     lower_bias_add,
     lower_transposed_convolutions,
+    lower_batched_gathers,
+    broadcast_products,
+    lower_fourier_transforms,
     align_vectors,
     lower_one_hot,
     lower_bucketize,

@@ -1,4 +1,4 @@
-"""Ops of five or more axes: TF.js's GPU backends throw, and webgpu pads them wrongly without an error."""
+"""Ops of five or more axes: TF.js's GPU backends throw, or, worse, webgpu pads and tiles them wrongly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
-from tfjs_bundle.graph.passes.arithmetic import known, pack, read
+from tfjs_bundle.graph.passes.arithmetic import Value, known, pack, read, sizes
 from tfjs_bundle.graph.passes.axes import Axes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
@@ -20,8 +20,8 @@ _Shapes = dict[str, _Shape]
 
 
 def fold_axes(graph: GraphModel) -> GraphModel:
-    """Rewrite Pad, PadV2, MirrorPad, ReverseV2, Cumsum and Cumprod of more than four axes along one axis
-    after another, every other axis folded into its neighbours; SelectV2 as one of a vector.
+    """Rewrite Pad, PadV2, MirrorPad, ReverseV2, Cumsum, Cumprod, Tile and BroadcastTo of more than four axes
+    along one axis after another, every other axis folded into its neighbours; SelectV2 as one of a vector.
 
     Requires a rank that the tracer knows, and constant axes; leaves others.
     """
@@ -89,30 +89,67 @@ def _accumulate(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, by_na
     return True
 
 
+def _tile(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, by_name: dict[str, Node]) -> bool:
+    own = shapes.get(node.inputs[0])
+    if own is None:
+        return False
+    times = read(node.inputs[1], "int32", emit, by_name)
+    axes = Axes(node.inputs[0], own, str(node.attrs["T"]["type"]), emit)
+    for axis in range(len(own)):
+        _repeat(axes, axis, times[axis], str(node.attrs["T"]["type"]), emit)
+    axes.unfold()
+    return True
+
+
+def _broadcast(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, by_name: dict[str, Node]) -> bool:
+    own = shapes.get(node.inputs[0])
+    if own is None or None in own:
+        return False
+    given = read(node.inputs[1], "int32", emit, by_name)
+    target = [given[axis] if size is None else known(emit, np.int32(size)) for axis, size in enumerate(shape)]
+    axes = _whole(node.inputs[0], own, target, str(node.attrs["T"]["type"]), emit)
+    axes.unfold()
+    return True
+
+
+def _whole(tensor: str, own: _Shape, target: list[Value], dtype: str, emit: Emitter) -> Axes:
+    """Repeat what has size 1 as often as ``target`` says."""
+    aligned = (1,) * (len(target) - len(own)) + own
+    axes = Axes(tensor, aligned, dtype, emit)
+    for axis, (size, wanted) in enumerate(zip(aligned, target, strict=True)):
+        if size == 1:
+            _repeat(axes, axis, wanted, dtype, emit)
+    return axes
+
+
+def _repeat(axes: Axes, axis: int, times: Value, dtype: str, emit: Emitter) -> None:
+    if times.array is not None and int(times.array) == 1:
+        return
+    one = known(emit, np.int32(1))
+    inputs = [axes.fold(axis), pack([one, times, one], emit)]
+    repeated = emit.op("Tile", f"repeat_{axis}", inputs, T=dtype, Tmultiples="DT_INT32")
+    axes.put(repeated, axis, axes.sizes[axis] * times)
+
+
 def _select(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, _: dict[str, Node]) -> bool:
     dtype = str(node.attrs["T"]["type"])
-    types = ("DT_BOOL", dtype, dtype)
     inputs = list(node.inputs[:3])
     own = [shapes.get(tensor) for tensor in inputs]
-    sizes: str | None = None
-    if any(None in (each or (None,)) for each in own) or None in shape:
-        vectors = [
-            emit.op("Shape", "shape", [tensor], T=type_, out_type="DT_INT32")
-            for tensor, type_ in zip(inputs, types, strict=True)
-        ]
-        both = emit.op("BroadcastArgs", "sizes_of_two", vectors[1:], T="DT_INT32")
-        sizes = emit.op("BroadcastArgs", "sizes", [vectors[0], both], T="DT_INT32")
+    # of sizes that the tracer does not know, those of the operand with all axes are taken
+    full = next((i for i, each in enumerate(own) if each and len(each) == len(shape) and 1 not in each), None)
+    types = ("DT_BOOL", dtype, dtype)
+    if any(each is None for each in own) or (full is None and None in shape):
+        return False
+    if full is None:
+        target = [known(emit, np.int32(size or 0)) for size in shape]
     else:
-        sizes = emit.const(np.array(shape, np.int32), "sizes")
+        target = sizes(inputs[full], own[full] or (), types[full], emit)
     flat = emit.const(np.array([-1], np.int32), "flat")
-    for index, type_ in enumerate(types):
-        if own[index] != shape or None in shape:
-            whole = [inputs[index], sizes]
-            inputs[index] = emit.op("BroadcastTo", f"whole_{index}", whole, T=type_, Tidx="DT_INT32")
-        vector = [inputs[index], flat]
-        inputs[index] = emit.op("Reshape", f"flat_{index}", vector, T=type_, Tshape="DT_INT32")
+    for index, (type_, each) in enumerate(zip(types, own, strict=True)):
+        whole = _whole(inputs[index], each or (), target, type_, emit).unfolded()
+        inputs[index] = emit.op("Reshape", f"flat_{index}", [whole, flat], T=type_, Tshape="DT_INT32")
     picked = emit.op("SelectV2", "select", inputs, T=dtype)
-    emit.last("Reshape", [picked, sizes], T=dtype, Tshape="DT_INT32")
+    emit.last("Reshape", [picked, pack(target, emit)], T=dtype, Tshape="DT_INT32")
     return True
 
 
@@ -124,4 +161,6 @@ _REWRITES: dict[str, Callable[..., bool]] = {
     "Cumsum": _accumulate,
     "Cumprod": _accumulate,
     "SelectV2": _select,
+    "Tile": _tile,
+    "BroadcastTo": _broadcast,
 }
