@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import pytest
 from test_passes import draw, one_op
@@ -9,13 +11,16 @@ from test_passes import draw, one_op
 from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.align_vectors import align_vectors
 from tfjs_bundle.graph.passes.broadcast_products import broadcast_products
+from tfjs_bundle.graph.passes.lower_arithmetic import lower_arithmetic
 from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
 from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
+from tfjs_bundle.graph.passes.lower_max_pool3d import lower_max_pool3d
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
+from tfjs_bundle.graph.passes.lower_products import lower_products
 from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
@@ -316,3 +321,73 @@ def test_a_transform_of_an_unknown_length_is_left():
     graph = spectrum("RFFT", [draw(2, 8)], "Real", 8)
     graph.shapes["x0"] = (2, None)
     assert lower_fourier_transforms(graph).nodes == graph.nodes
+
+
+# --- arithmetic ----------------------------------------------------------------------------------------
+
+SMALL = np.array([0, 1, -1, 2, -3, 7, -100], np.int32)
+UNARY = {"Sign": AWKWARD, "Log1p": AWKWARD, "Rint": AWKWARD, "Inv": AWKWARD}
+PAIRS = {
+    "FloorDiv": (AWKWARD[:6], np.array([3, -3, 0.5, 7, -0.25, 1], np.float32)),
+    "TruncateMod": (AWKWARD[:6], np.array([3, -3, 0.5, 7, -0.25, 1], np.float32)),
+    "TruncateDiv": (SMALL, np.array([3, -3, 2, -7, 1, -2, 33], np.int32)),
+    "Mod": (SMALL, np.array([3, -3, 2, -7, 1, -2, 33], np.int32)),
+    "Xlogy": (AWKWARD, np.roll(np.abs(AWKWARD), 3)),
+    "Xdivy": (AWKWARD, np.roll(AWKWARD, 3)),
+    "MulNoNan": (AWKWARD, np.roll(AWKWARD, 3)),
+    "Pow": (SMALL, np.array([3, 2, 5, 4, 3, 0, 2], np.int32)),
+}
+
+
+@pytest.mark.parametrize("op", UNARY)
+def test_a_function_of_awkward_numbers_is_lowered(child, op):
+    x = UNARY[op]
+    graph = one_op(op, [x], True, **attributes(T="DT_FLOAT"))
+    lowered = lower_arithmetic(graph)
+    assert lowered.nodes[-1].op != op
+    check(child, graph, lowered, [x])
+
+
+@pytest.mark.parametrize("op", PAIRS)
+def test_a_function_of_two_awkward_numbers_is_lowered(child, op):
+    inputs = [np.ascontiguousarray(each) for each in PAIRS[op]]
+    dtype = "DT_INT32" if inputs[0].dtype == np.int32 else "DT_FLOAT"
+    graph = one_op(op, inputs, True, **attributes(T=dtype))
+    lowered = lower_arithmetic(graph)
+    assert lowered.nodes[-1].op != op
+    (expected,) = child.call("run_graph", graph, inputs)
+    (found,) = child.call("run_graph", lowered, inputs)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_an_integer_to_a_small_power_is_multiplied(child):
+    graph = one_op("Pow", [SMALL], True, (np.int32(3),), **attributes(T="DT_INT32"))
+    lowered = lower_arithmetic(graph)
+    assert "Pow" not in lowered.ops()
+    check(child, graph, lowered, [SMALL])
+
+
+@pytest.mark.parametrize("sizes", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_the_maximum_of_a_volume_is_one_of_pictures_and_one_of_depths(child, padding, sizes):
+    x = -1 - np.abs(draw(2, 5, 6, 7, 3))
+    graph = one_op("MaxPool3D", [x], sizes, **attributes(T="DT_FLOAT"))
+    lists = {"ksize": [1, 2, 3, 2, 1], "strides": [1, 2, 1, 3, 1]}
+    graph.nodes[-1].attrs |= {
+        "padding": {"s": base64.b64encode(padding.encode()).decode()},
+        **{name: {"list": {"i": [str(each) for each in values]}} for name, values in lists.items()},
+    }
+    lowered = lower_max_pool3d(known(graph, sizes=sizes))
+    assert "MaxPool3D" not in lowered.ops()
+    check(child, graph, lowered, [x])
+
+
+def test_a_product_keeps_its_axes_by_a_reshape(child):
+    x = draw(2, 3, 4)
+    types = attributes(T="DT_FLOAT", Tidx="DT_INT32", keep_dims=True)
+    graph = known(one_op("Prod", [x], True, (np.array([1, -1], np.int32),), **types))
+    graph.shapes["y"] = (2, 1, 1)
+    lowered = lower_products(graph)
+    assert [node.attrs["keep_dims"] for node in lowered.nodes if node.op == "Prod"] == [{"b": False}]
+    check(child, graph, lowered, [x])

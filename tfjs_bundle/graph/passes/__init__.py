@@ -13,6 +13,7 @@ from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.fold_known_values import fold_known_values
+from tfjs_bundle.graph.passes.lower_arithmetic import lower_arithmetic
 from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
@@ -26,7 +27,9 @@ from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
 from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
+from tfjs_bundle.graph.passes.lower_max_pool3d import lower_max_pool3d
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
+from tfjs_bundle.graph.passes.lower_products import lower_products
 from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
 from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matmul
 from tfjs_bundle.graph.passes.lower_resizing import lower_resizing
@@ -50,6 +53,7 @@ LOWERING = (
     lower_stateless_random,
     lower_dynamic_update_slice,
     lower_quantized_matmul,
+    lower_arithmetic,
     lower_floor_mod,
     lower_channels_first,
     split_grouped_convolutions,
@@ -58,6 +62,8 @@ LOWERING = (
     lower_batched_gathers,
     broadcast_products,
     lower_fourier_transforms,
+    lower_max_pool3d,
+    lower_products,
     align_vectors,
     lower_one_hot,
     lower_bucketize,
