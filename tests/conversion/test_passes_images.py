@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_passes import draw, one_op
 
+from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph import kernels, passes
 from tfjs_bundle.graph.ir import GraphModel, Node, Signature, TensorSpec
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
@@ -202,6 +203,34 @@ def test_colour_spaces_equal_the_kernel(child, op):
     values = np.concatenate([pure, np.random.default_rng(0).uniform(0, 1, (73, 3))]).astype(np.float32)
     picture = values.reshape(2, 5, 10, 3)
     compare(child, one_op(op, [picture], **attributes(T="DT_FLOAT")), [picture])
+
+
+@pytest.mark.parametrize("op", ["AdjustHue", "AdjustSaturation", "AdjustContrastv2"])
+def test_adjustments_of_colours_equal_the_kernel(child, op):
+    picture = np.random.default_rng(0).uniform(0, 1, (2, 5, 10, 3)).astype(np.float32)
+    for amount in (-0.4, 0.2, 0.9) if op == "AdjustHue" else (0.0, 0.6, 1.7):
+        graph = one_op(op, [picture], False, (np.float32(amount),), **attributes(T="DT_FLOAT"))
+        compare(child, graph, [picture], unknown=False)
+
+
+@pytest.mark.parametrize("padding", ["VALID", "SAME"])
+def test_patches_equal_the_kernel(child, padding):
+    """Also of a picture that is not a multiple of the patch, and dilated."""
+    picture = draw(2, 7, 10, 3)
+    for size, stride, rate in (((3, 2), (3, 2), (1, 1)), ((2, 3), (1, 2), (1, 1)), ((2, 2), (1, 1), (2, 3))):
+        lists = {"ksizes": size, "strides": stride, "rates": rate}
+        attrs = {name: {"list": {"i": ["1", *map(str, pair), "1"]}} for name, pair in lists.items()}
+        attrs |= {**attributes(T="DT_FLOAT"), "padding": text(padding)}
+        compare(child, one_op("ExtractImagePatches", [picture], False, **attrs), [picture], unknown=False)
+
+
+def test_patches_of_unknown_channels_are_refused_by_name():
+    attrs = {name: {"list": {"i": ["1", "2", "2", "1"]}} for name in ("ksizes", "strides")}
+    attrs["rates"] = {"list": {"i": ["1"] * 4}}
+    attrs |= {**attributes(T="DT_FLOAT"), "padding": text("VALID")}
+    lowered = passes.lower(one_op("ExtractImagePatches", [draw(1, 4, 4, 3)], False, **attrs))
+    with pytest.raises(UnsupportedModelError, match="ExtractImagePatches"):
+        kernels.support(lowered)
 
 
 def test_a_check_of_shapes_is_dropped(child):

@@ -26,6 +26,7 @@ from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
 from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
+from tfjs_bundle.graph.passes.lower_image_patches import lower_image_patches
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_max_pool3d import lower_max_pool3d
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
@@ -75,6 +76,7 @@ LOWERING = (
     lower_resizing,
     lower_projective_transforms,
     lower_color_spaces,
+    lower_image_patches,
     lower_cumulative,
     cast_bool_reverse,
     lower_bool_kernels,
