@@ -7,12 +7,18 @@ from typing import Any
 
 import cases_activations
 import cases_attention
+import cases_audio
+import cases_augmentation
 import cases_convolution
 import cases_core
+import cases_images
 import cases_merging
 import cases_normalization
 import cases_pooling
+import cases_preprocessing
+import cases_recurrent
 import cases_reshaping
+import cases_strings
 from layer_case import LayerCase
 from models import keras
 
@@ -26,6 +32,12 @@ FAMILIES = (
     cases_reshaping,
     cases_normalization,
     cases_attention,
+    cases_recurrent,
+    cases_preprocessing,
+    cases_strings,
+    cases_audio,
+    cases_images,
+    cases_augmentation,
 )
 
 CASES: tuple[LayerCase, ...] = tuple(case for family in FAMILIES for case in family.CASES)
