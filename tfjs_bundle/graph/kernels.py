@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.errors import UnsupportedModelError
+from tfjs_bundle.graph.faults import faulty
 from tfjs_bundle.graph.ir import GraphModel
 
 RUNTIME = Path(__file__).parents[1] / "_runtime"
@@ -160,7 +161,7 @@ def _measured() -> tuple[dict[str, frozenset[str]], frozenset[str]]:
 
 
 def support(graph: GraphModel) -> dict[str, BackendSupport]:
-    """Return for each backend whether it can run ``graph``.
+    """Return for each backend whether it can run ``graph``; an op that it gets wrong is missing, too.
 
     Raises:
         UnsupportedModelError: an op has no executor in TF.js at all, or no backend has all of them.
@@ -171,8 +172,11 @@ def support(graph: GraphModel) -> dict[str, BackendSupport]:
     if unknown:
         raise _refusal(graph, unknown, "TensorFlow.js does not have")
     result = {}
+    wrong = faulty(graph)
     for backend in BACKENDS:
-        missing = sorted(op for op in ops if not set(_kernels(op)) <= backends[backend])
+        missing = sorted(
+            op for op in ops if op in wrong[backend] or not set(_kernels(op)) <= backends[backend]
+        )
         result[backend] = BackendSupport(not missing, tuple(missing))
     if not any(entry.supported for entry in result.values()):
         raise _refusal(

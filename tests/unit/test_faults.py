@@ -1,0 +1,80 @@
+"""What passes leave, and a backend has but gets wrong, keeps that backend from being tried."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+
+from tfjs_bundle.errors import UnsupportedModelError
+from tfjs_bundle.graph.ir import GraphModel, Node, Signature
+from tfjs_bundle.graph.kernels import support
+from tfjs_bundle.graph.passes.rewriting import attributes, constant
+
+CPU, WASM, WEBGL, WEBGPU = "cpu", "wasm", "webgl", "webgpu"
+
+
+def refusing(node: Node, rank: int = 2, constants: tuple[Node, ...] = ()) -> set[str]:
+    """Return the backends that are not said to run a graph of ``node``."""
+    x = Node("x", "Placeholder", attrs=attributes(dtype="DT_FLOAT"))
+    graph = GraphModel([x, *constants, node], Signature((), ()), shapes={node.name: (2,) * rank})
+    return {backend for backend, entry in support(graph).items() if not entry.supported}
+
+
+@pytest.mark.parametrize("rank", [4, 5])
+@pytest.mark.parametrize("op", ["Pad", "PadV2", "MirrorPad", "ReverseV2", "Cumsum", "Cumprod", "SelectV2"])
+def test_an_op_of_five_axes_keeps_the_graphics_cards_out(op, rank):
+    node = Node("y", op, ["x"], attributes(T="DT_FLOAT"))
+    assert refusing(node, rank) == ({WEBGL, WEBGPU} if rank == 5 else set())
+
+
+def test_a_tile_of_five_axes_keeps_webgpu_out():
+    assert refusing(Node("y", "Tile", ["x"], attributes(T="DT_FLOAT")), 5) == {WEBGPU}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stride", "rank", "backends"),
+    [
+        ("DT_INT32", 2, 2, {WASM}),
+        ("DT_INT32", 1, 2, set()),
+        ("DT_FLOAT", 2, 2, set()),
+        ("DT_FLOAT", 2, 5, {WEBGL, WEBGPU}),
+    ],
+)
+def test_a_slice_that_leaves_elements_out_is_known_by_its_strides(dtype, stride, rank, backends):
+    strides = constant("strides", np.array([1, stride], np.int32))
+    node = Node("y", "StridedSlice", ["x", "x", "x", "strides"], attributes(T=dtype))
+    assert refusing(node, rank, (strides,)) == backends
+
+
+def test_one_hot_and_gathers_of_batches_keep_wasm_out():
+    assert refusing(Node("y", "OneHot", ["x"], attributes(T="DT_FLOAT", axis=-1))) == {WASM}
+    assert refusing(Node("y", "GatherV2", ["x"], attributes(batch_dims=1))) == {WASM}
+    assert refusing(Node("y", "GatherV2", ["x"], attributes(batch_dims=0))) == set()
+
+
+def einsum(equation: str) -> Node:
+    node = Node("y", "Einsum", ["x", "x"], attributes(T="DT_FLOAT"))
+    node.attrs["equation"] = {"s": base64.b64encode(equation.encode()).decode()}
+    return node
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node("y", "BitwiseAnd", ["x", "x"], attributes(T="DT_INT32")),
+        Node("y", "OneHot", ["x"], attributes(T="DT_FLOAT", axis=0)),
+        Node("y", "Conv2DBackpropInput", ["x"], {"dilations": {"list": {"i": ["1", "2", "2", "1"]}}}),
+        einsum("...a,ab->...b"),
+        einsum("aa,ab->b"),
+    ],
+    ids=lambda node: node.op,
+)
+def test_what_every_backend_gets_wrong_is_refused_by_name(node):
+    with pytest.raises(UnsupportedModelError, match=rf"no backend has {node.op} \(in node 'y'\)"):
+        refusing(node)
+
+
+def test_an_einsum_without_repeated_labels_is_kept_from_wasm_alone():
+    assert refusing(einsum("ab,bc->ac")) == {WASM}

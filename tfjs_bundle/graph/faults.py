@@ -1,0 +1,121 @@
+"""Kernels that a backend of TF.js registers and that throw, or are wrong, for some nodes.
+
+Passes rewrite nearly all such nodes; this module knows what they leave, so that a backend that would give a
+wrong number is never tried. Measured with TF.js 4.22.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tfjs_bundle.bundle import BACKENDS
+from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+
+_EVERY = frozenset(BACKENDS)
+_GPU = frozenset(("webgl", "webgpu"))
+_WASM = frozenset(("wasm",))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a node stands.
+
+    Attributes:
+        rank: of the node's first output, where the tracer knows it.
+        nodes: the others beside it, by name.
+    """
+
+    node: Node
+    rank: int | None
+    nodes: Mapping[str, Node]
+
+    def type(self, attr: str) -> str:
+        return str(self.node.attrs.get(attr, {}).get("type", ""))
+
+    def number(self, attr: str, default: int = 0) -> int:
+        return int(self.node.attrs.get(attr, {}).get("i", default))
+
+    def numbers(self, attr: str) -> list[int]:
+        return [int(each) for each in self.node.attrs.get(attr, {}).get("list", {}).get("i", [])]
+
+
+def _always(_: _Place) -> bool:
+    return True
+
+
+def _many_axes(place: _Place) -> bool:
+    return place.rank is not None and place.rank > 4
+
+
+def _dilated(place: _Place) -> bool:
+    return any(each != 1 for each in place.numbers("dilations"))
+
+
+def _inner_axis(place: _Place) -> bool:
+    return place.number("axis", -1) != -1
+
+
+def _batched(place: _Place) -> bool:
+    return place.number("batch_dims") != 0
+
+
+def _skips_other_than_floats(place: _Place) -> bool:
+    return place.type("T") != "DT_FLOAT" and _skips(place)
+
+
+def _skips_of_many_axes(place: _Place) -> bool:
+    return _many_axes(place) and _skips(place)
+
+
+def _skips(place: _Place) -> bool:
+    """Say whether a slice leaves elements out, or may."""
+    strides = place.nodes.get(node_name(place.node.inputs[3]))
+    return strides is None or strides.value is None or any(each != 1 for each in strides.value)
+
+
+def _beyond_einsum(place: _Place) -> bool:
+    encoded = str(place.node.attrs.get("equation", {}).get("s", ""))
+    equation = base64.b64decode(encoded).decode().replace(" ", "")
+    sides = equation.replace("->", ",").split(",")
+    return "." in equation or any(len(set(labels)) < len(labels) for labels in sides)
+
+
+_Test = Callable[[_Place], bool]
+
+#: The op, which of its nodes, and the backends that get them wrong.
+_FAULTS: tuple[tuple[str, _Test, frozenset[str]], ...] = (
+    ("BitwiseAnd", _always, _EVERY),  # its executor asks for other names than its mapper gives
+    ("Conv2DBackpropInput", _dilated, _EVERY),
+    ("Einsum", _beyond_einsum, _EVERY),
+    ("OneHot", _inner_axis, _EVERY),
+    ("OneHot", _always, _WASM),
+    ("GatherV2", _batched, _WASM),
+    ("StridedSlice", _skips_other_than_floats, _WASM),
+    ("StridedSlice", _skips_of_many_axes, _GPU),
+    *((op, _many_axes, _GPU) for op in ("Pad", "PadV2", "MirrorPad", "ReverseV2", "Cumsum", "Cumprod")),
+    *((op, _many_axes, _GPU) for op in ("SelectV2", "SpaceToBatchND", "BatchToSpaceND")),
+    *((op, _many_axes, frozenset(("webgpu",))) for op in ("Tile", "BroadcastTo")),
+)
+
+
+def faulty(graph: GraphModel) -> dict[str, frozenset[str]]:
+    """Return for each backend the ops of ``graph`` that it has, and gets wrong as they are used there."""
+    found: dict[str, set[str]] = {backend: set() for backend in BACKENDS}
+    for place in _places(graph):
+        for op, applies, backends in _FAULTS:
+            if place.node.op == op and applies(place):
+                for backend in backends:
+                    found[backend].add(op)
+    return {backend: frozenset(ops) for backend, ops in found.items()}
+
+
+def _places(graph: GraphModel) -> Iterator[_Place]:
+    ops = {op for op, _, _ in _FAULTS}
+    for function, nodes in graph.bodies():
+        by_name = {node.name: node for node in nodes}
+        for node in nodes:
+            if node.op in ops:
+                shape = None if function else graph.shapes.get(node.name)
+                yield _Place(node, None if shape is None else len(shape), by_name)
