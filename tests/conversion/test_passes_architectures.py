@@ -13,6 +13,7 @@ from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matm
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
 from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS, split_grouped_convolutions
+from tfjs_bundle.graph.passes.unroll_loops import STEPS, unroll_loops
 
 pytestmark = pytest.mark.tensorflow
 
@@ -153,6 +154,38 @@ def writing_loop() -> GraphModel:
         (TensorSpec("y", (4, 3), "float32", "float32", "y:0"),),
     )
     return GraphModel(nodes, signature, {"body": body, "condition": condition})
+
+
+def test_a_loop_of_few_steps_is_written_out(child):
+    x = draw(3)
+    graph = unroll_loops(writing_loop())
+    assert not graph.ops() & {"StatelessWhile", "TensorListStack"}
+    (output,) = child.call("run_graph", graph, [x])
+    np.testing.assert_allclose(output, x * np.arange(4, dtype=np.float32)[:, None])
+
+
+def test_the_states_after_the_last_step_are_the_loop_s_outputs(child):
+    x, graph = draw(3), writing_loop()
+    graph.functions["body"].ret["x_out"] = "item:z:0"
+    last = TensorSpec("last", (3,), "float32", "float32", "loop:2")
+    graph.signature = Signature(graph.signature.inputs, (*graph.signature.outputs, last))
+    inputs = [x]
+    expected = child.call("run_graph", graph, inputs)
+    unrolled = unroll_loops(graph)
+    assert "StatelessWhile" not in unrolled.ops()
+    for output, value in zip(child.call("run_graph", unrolled, inputs), expected, strict=True):
+        np.testing.assert_allclose(output, value)
+
+
+def test_a_loop_of_many_steps_or_of_an_unknown_number_stays_a_loop():
+    long = writing_loop()
+    long.functions["condition"].nodes[0] = constant("four", np.int32(STEPS + 1))
+    assert unroll_loops(long) is long
+    open_ended = writing_loop()
+    open_ended.functions["condition"].nodes[0] = Node(
+        "four", "Cast", ["x"], attributes(SrcT="DT_FLOAT", DstT="DT_INT32")
+    )
+    assert unroll_loops(open_ended) is open_ended
 
 
 def test_a_loop_returns_what_it_writes_into_a_list(child):

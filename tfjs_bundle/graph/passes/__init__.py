@@ -43,9 +43,11 @@ from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
 from tfjs_bundle.graph.passes.split_dilated_batches import split_dilated_batches
 from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
+from tfjs_bundle.graph.passes.unroll_loops import unroll_loops
 
 #: In order: what TF.js lacks is lowered first, dead nodes go last.
 LOWERING = (
+    unroll_loops,
     fold_known_values,
     lower_einsum,
     lower_erfc,
