@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections import Counter
@@ -14,12 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tfjs_bundle import convert
-from tfjs_bundle.bundle import BACKENDS, MANIFEST, load_bundle
+from tfjs_bundle.bundle import BACKENDS, MANIFEST, Bundle, TensorInfo, load_bundle
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
-from tfjs_bundle.errors import BundleError, UnsupportedModelError
+from tfjs_bundle.errors import BundleError, SourceError, UnsupportedModelError
 from tfjs_bundle.graph import kernels, passes, serde
 from tfjs_bundle.graph.ir import GraphModel, Signature, TensorSpec
+from tfjs_bundle.graph.partition import partition
+from tfjs_bundle.pack import PROGRAM
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
 from tfjs_bundle.source.model import LayerInfo
@@ -41,7 +44,8 @@ class Inspection:
         reader: what read it.
         inputs, outputs: name, shape and dtype as TF.js will have them.
         layers: Keras's, where there are layers.
-        ops: op to how often it occurs, after lowering.
+        ops: op to how often it occurs in the graph, after lowering.
+        program_ops: the same of the preprocessing program.
         backends: as in ``bundle.json``.
         parameters: numbers in the weights.
         weight_bytes: what the visitor downloads of them, uncompressed.
@@ -57,6 +61,7 @@ class Inspection:
     outputs: tuple[dict[str, Any], ...]
     layers: tuple[LayerInfo, ...]
     ops: dict[str, int]
+    program_ops: dict[str, int]
     backends: dict[str, dict[str, Any]]
     parameters: int
     weight_bytes: int
@@ -82,16 +87,23 @@ def inspect(path: Path, options: BuildOptions, progress: Progress) -> Inspection
             file = identify(path)
         with progress.stage("convert", "Converting"):
             converted = convert.convert(file, options, child, Path(temporary))
-            graph = passes.lower(converted.graph)
         backends: dict[str, dict[str, Any]] = {}
         refusal: BundleError | None = None
+        graph = converted.graph
+        program_ops: list[str] = []
         try:
+            parts = partition(converted.graph)
+            graph = passes.lower(parts.graph)
+            if parts.program:
+                program_ops = [node.op for node in (*parts.program.before, *parts.program.after)]
             backends = {name: dict(entry.to_json()) for name, entry in kernels.support(graph).items()}
         except UnsupportedModelError as error:
             refusal = error
         info = converted.info
         return _describe(
             graph,
+            signature=converted.graph.signature,
+            program_ops=program_ops,
             name=file.name,
             format=file.format,
             reader=info.reader if info else "tfjs-bundle",
@@ -127,7 +139,9 @@ def render(inspection: Inspection) -> RenderableType:
                 ],
             )
         )
-    parts.append(Text("ops       " + ", ".join(f"{op} {count}" for op, count in inspection.ops.items())))
+    for title, ops in (("ops", inspection.ops), ("program", inspection.program_ops)):
+        if ops or title == "ops":
+            parts.append(Text(f"{title:<10}" + ", ".join(f"{op} {count}" for op, count in ops.items())))
     for name in BACKENDS:
         entry = inspection.backends.get(name)
         if entry:
@@ -150,6 +164,8 @@ def _inspect_bundle(path: Path) -> Inspection:
     graph = serde.load(path / "model" / "model.json")
     return _describe(
         graph,
+        signature=Signature(_bundle_specs(bundle.inputs), _bundle_specs(bundle.outputs)),
+        program_ops=_bundle_program(bundle, path),
         name=bundle.name,
         format="bundle",
         reader=", ".join(f"{tool} {version}" for tool, version in bundle.created_with.items()),
@@ -159,24 +175,51 @@ def _inspect_bundle(path: Path) -> Inspection:
     )
 
 
-def _describe(graph: GraphModel, *, layers: tuple[LayerInfo, ...], **known: Any) -> Inspection:
+def _bundle_program(bundle: Bundle, path: Path) -> list[str]:
+    found = next((file.path for file in bundle.files if file.role == PROGRAM), None)
+    if found is None:
+        return []
+    try:
+        document = json.loads((path / found).read_bytes())
+        return [node["op"] for node in (*document["before"], *document["after"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(
+            f"{path / found} is damaged: {type(error).__name__}: {error}.", "Build the bundle again."
+        ) from None
+
+
+def _bundle_specs(infos: tuple[TensorInfo, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(info.name, info.shape, info.dtype, info.source_dtype, "") for info in infos)
+
+
+def _describe(
+    graph: GraphModel,
+    *,
+    signature: Signature,
+    program_ops: list[str],
+    layers: tuple[LayerInfo, ...],
+    **known: Any,
+) -> Inspection:
     weights = graph.weights().values()
     size = sum(weight.nbytes for weight in weights if weight.dtype != object)
     counts = Counter(
         node.op for _, nodes in graph.bodies() for node in nodes if node.op not in ("Const", "Placeholder")
     )
     return Inspection(
-        inputs=_specs(graph.signature.inputs),
-        outputs=_specs(graph.signature.outputs),
+        inputs=_specs(signature.inputs),
+        outputs=_specs(signature.outputs),
         layers=layers,
-        ops=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        ops=_by_count(counts),
+        program_ops=_by_count(Counter(program_ops)),
         parameters=sum(layer.parameters for layer in layers) or sum(weight.size for weight in weights),
         weight_bytes=size,
-        peak_bytes=int(
-            _RUNTIME_MEMORY + _PEAK_PER_WEIGHT_BYTE * size + _activations(graph.signature, layers)
-        ),
+        peak_bytes=int(_RUNTIME_MEMORY + _PEAK_PER_WEIGHT_BYTE * size + _activations(signature, layers)),
         **known,
     )
+
+
+def _by_count(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _activations(signature: Signature, layers: tuple[LayerInfo, ...]) -> int:

@@ -60,7 +60,10 @@ def read(file: SourceFile, custom_objects: dict[str, Any], *, unsafe: bool = Fal
         SourceError: code in the file without ``unsafe``; NaN among the weights.
         UnsupportedModelError: the model's inputs are not known.
     """
-    refuse_code(file.path, model_config(file), unsafe=unsafe)
+    config = model_config(file)
+    refuse_code(file.path, config, unsafe=unsafe)
+    if not custom_objects:
+        _refuse_callables(file, config)
     # a custom module may have set these globally; the policies in the file are what counts
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
@@ -73,6 +76,8 @@ def read(file: SourceFile, custom_objects: dict[str, Any], *, unsafe: bool = Fal
             raise
         except Exception as error:  # Keras raises anything from TypeError to RecursionError
             raise Refused(file, READER, error) from error
+    if isinstance(model, keras.utils.FeatureSpace):
+        model = keras.Model(model.get_inputs(), model.get_encoded_features(), name=model.name)
     if not isinstance(model, keras.Model):
         raise SourceError(
             f"{file.path} holds a {type(model).__name__}, not a model.",
@@ -118,6 +123,39 @@ def model_config(file: SourceFile) -> dict[str, Any]:
     with h5py.File(file.path, "r") as stored:
         text = stored.attrs["model_config"]
         return json.loads(text.decode() if isinstance(text, bytes) else text)
+
+
+#: What TextVectorization takes a function for, and what of Keras's own there is in its place.
+_TEXT_OPTIONS = {
+    "standardize": "`lower`, `strip_punctuation`, `lower_and_strip_punctuation` or None",
+    "split": "`whitespace`, `character` or None",
+}
+
+
+def _refuse_callables(file: SourceFile, config: Any) -> None:
+    """Refuse functions of the user's own as options of TextVectorization: the file has only their names.
+
+    Raises:
+        UnsupportedModelError: naming the layer and the option.
+    """
+    if isinstance(config, (list, tuple)):
+        for item in config:
+            _refuse_callables(file, item)
+    if not isinstance(config, dict):
+        return
+    inner = config.get("config")
+    if config.get("class_name") == "TextVectorization" and isinstance(inner, dict):
+        for option, choices in _TEXT_OPTIONS.items():
+            if isinstance(inner.get(option), dict):
+                named = inner[option].get("config") or inner[option].get("registered_name") or "a function"
+                raise UnsupportedModelError(
+                    f"The layer {inner.get('name')!r} (TextVectorization) of {file.path} has a function as "
+                    f"`{option}`: {named!r}. Python does not run in the browser.",
+                    f"Use {choices}; or, if it is made of tf.strings operations alone, name the file that "
+                    "defines it: --custom-objects MODULE.",
+                )
+    for item in config.values():
+        _refuse_callables(file, item)
 
 
 @contextmanager
