@@ -16,11 +16,13 @@ from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
+from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
 from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
 from tfjs_bundle.graph.passes.lower_max_pool3d import lower_max_pool3d
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
 from tfjs_bundle.graph.passes.lower_products import lower_products
+from tfjs_bundle.graph.passes.lower_scatters import lower_scatters
 from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
@@ -390,4 +392,66 @@ def test_a_product_keeps_its_axes_by_a_reshape(child):
     graph.shapes["y"] = (2, 1, 1)
     lowered = lower_products(graph)
     assert [node.attrs["keep_dims"] for node in lowered.nodes if node.op == "Prod"] == [{"b": False}]
+    check(child, graph, lowered, [x])
+
+
+# --- ellipses ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("...a,ab->...b", ((2, 3, 4), (4, 5))),
+        ("b...a,ca->b...c", ((2, 3, 3, 4), (5, 4))),
+        ("...ij,...jk->...ik", ((2, 3, 4, 5), (2, 3, 5, 2))),
+        ("i...->...i", ((2, 3, 4),)),
+    ],
+)
+def test_an_ellipsis_stands_for_the_axes_that_have_no_label(child, equation, shapes, sizes):
+    inputs = [draw(*shape, seed=index) for index, shape in enumerate(shapes)]
+    graph = known(one_op("Einsum", inputs, sizes, **attributes(N=len(inputs), T="DT_FLOAT")), sizes=sizes)
+    graph.nodes[-1].attrs["equation"] = {"s": base64.b64encode(equation.encode()).decode()}
+    lowered = lower_einsum(graph)
+    assert "Einsum" not in lowered.ops()
+    (found,) = child.call("run_graph", lowered, inputs)
+    np.testing.assert_allclose(found, np.einsum(equation, *inputs), atol=1e-5)
+
+
+def test_ellipses_that_broadcast_are_left():
+    graph = known(one_op("Einsum", [draw(2, 1, 4), draw(2, 3, 4)], True, **attributes(N=2, T="DT_FLOAT")))
+    graph.nodes[-1].attrs["equation"] = {"s": base64.b64encode(b"...a,...a->...").decode()}
+    assert lower_einsum(graph).nodes == graph.nodes
+
+
+# --- scatters ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [True, False], ids=["known", "unknown"])
+def test_rows_of_one_segment_are_added_where_they_are_scattered(child, sizes):
+    x, ids = draw(2, 3, 4), np.array([[0, 1, 2], [3, 3, 1]], np.int32)
+    types = attributes(T="DT_FLOAT", Tindices="DT_INT32", Tnumsegments="DT_INT32")
+    graph = known(one_op("UnsortedSegmentSum", [x, ids], sizes, (np.int32(5),), **types), sizes=sizes)
+    lowered = lower_scatters(graph)
+    assert "UnsortedSegmentSum" not in lowered.ops()
+    check(child, graph, lowered, [x, ids])
+
+
+def test_updates_of_one_place_are_added(child):
+    inputs = [draw(4, 3), np.array([[1], [3], [1]], np.int32), draw(3, 3, seed=1)]
+    graph = one_op("TensorScatterAdd", inputs, True, **attributes(T="DT_FLOAT", Tindices="DT_INT32"))
+    lowered = lower_scatters(graph)
+    assert "TensorScatterAdd" not in lowered.ops()
+    (expected,) = child.call("run_graph", graph, inputs)
+    (found,) = child.call("run_graph", lowered, inputs)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_rotation_is_a_gather(child):
+    x = draw(2, 5, 3)
+    shifts, axes = np.array([2, -4], np.int32), np.array([1, -1], np.int32)
+    types = attributes(T="DT_FLOAT", Tshift="DT_INT32", Taxis="DT_INT32")
+    graph = known(one_op("Roll", [x], True, (shifts, axes), **types))
+    lowered = lower_scatters(graph)
+    assert "Roll" not in lowered.ops()
     check(child, graph, lowered, [x])

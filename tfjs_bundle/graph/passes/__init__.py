@@ -34,6 +34,7 @@ from tfjs_bundle.graph.passes.lower_products import lower_products
 from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
 from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matmul
 from tfjs_bundle.graph.passes.lower_resizing import lower_resizing
+from tfjs_bundle.graph.passes.lower_scatters import lower_scatters
 from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
@@ -67,6 +68,7 @@ LOWERING = (
     lower_fourier_transforms,
     lower_max_pool3d,
     lower_products,
+    lower_scatters,
     align_vectors,
     lower_one_hot,
     lower_bucketize,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import string
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +28,17 @@ class _Plan:
 def lower_einsum(graph: GraphModel) -> GraphModel:
     """Rewrite Einsum of one or two operands as Transpose, Reshape, Sum and BatchMatMulV2.
 
-    Requires an equation without ellipses and without a label repeated in one operand; leaves others
-    as they are.
+    Requires an equation without a label repeated in one operand, and, where it has ellipses, ranks that the
+    tracer knows and nothing to broadcast between them; leaves others as they are.
     """
+    shapes = graph.shapes
 
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
         equation = base64.b64decode(str(node.attrs["equation"]["s"])).decode().replace(" ", "")
-        if "->" not in equation or "." in equation:
+        if "." in equation:
+            own = [None if emit.in_function else shapes.get(tensor) for tensor in node.inputs]
+            equation = _without_ellipses(equation, own)
+        if "->" not in equation:
             return False
         sides, output = equation.split("->")
         operands = sides.split(",")
@@ -53,6 +58,28 @@ def lower_einsum(graph: GraphModel) -> GraphModel:
         return True
 
     return replace_nodes(graph, "Einsum", rewrite)
+
+
+def _without_ellipses(equation: str, shapes: list[tuple[int | None, ...] | None]) -> str:
+    """Write labels for the axes that ellipses stand for; return nothing where that cannot be."""
+    sides, _, output = equation.partition("->")
+    operands = sides.split(",")
+    free = [label for label in string.ascii_letters if label not in equation]
+    hidden: dict[str, int | None] = {}  # the axes of the longest ellipsis, by label
+    lengths = []
+    for labels, shape in zip(operands, shapes, strict=True):
+        if shape is None:
+            return ""
+        start = labels.find("...")
+        length = len(shape) - len(labels.replace("...", "")) if start >= 0 else 0
+        lengths.append(length)
+        for label, size in zip(free[:length][::-1], shape[start : start + length][::-1], strict=True):
+            if hidden.setdefault(label, size) != size:
+                return ""
+    if len({length for length in lengths if length}) > 1 or "..." not in output:
+        return ""
+    names = "".join(free[: max(lengths)])
+    return ",".join(each.replace("...", names) for each in operands) + "->" + output.replace("...", names)
 
 
 def _plan(left: str, right: str, output: str) -> _Plan:
