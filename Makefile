@@ -85,8 +85,10 @@ runtime: $(INSTALLED) ## Compile the TypeScript runtime when its sources changed
 	@$(PY) hatch_build.py
 
 .PHONY: train
-train: $(INSTALLED) ## Train the digits example anew
+train: $(INSTALLED) ## Train the examples anew
 	@$(PY) demo_site/train.py
+	@$(PY) demo_site/titanic/train.py
+	@$(PY) demo_site/emails/train.py
 
 .PHONY: wheel
 wheel: $(INSTALLED) ## Build sdist and wheel into build/wheels/

@@ -30,6 +30,9 @@ _MEMBERS: Mapping[str, tuple[Any, str]] = {
     "value": ((str, int, float, bool), "a value of the input"),
 }
 
+#: Who says one of these wants no list of the vocabulary.
+_OTHER_WAYS = frozenset(("choices", "minimum", "maximum", "step"))
+
 
 class Use(Protocol):
     """What a model does with an input, as far as a form can use it."""
@@ -66,7 +69,8 @@ def resolve(
         uses: what the model does with its inputs, by name.
 
     Returns:
-        The fields by input name and the examples, as JSON values.
+        The fields of all inputs of one value, those of ``form`` first and in its order, and the
+        examples; both as JSON values.
 
     Raises:
         UsageError: a field or an example is not for this model, or makes no sense.
@@ -79,18 +83,17 @@ def resolve(
                 f"It has {', '.join(by_name)}.",
             )
     fields = {}
-    for info in inputs:
-        use = uses.get(info.name)
+    for name in (*form, *(info.name for info in inputs if info.name not in form)):
+        info, use = by_name[name], uses.get(name)
         given = _checked(form.get(info.name, {}), info)
         field: dict[str, Any] = {}
         if use and use.prose:
             field["multiline"] = True
-        elif use and is_single(info) and 0 < len(use.keys) <= MOST_CHOICES and "choices" not in given:
+        elif use and 0 < len(use.keys) <= MOST_CHOICES and not _OTHER_WAYS.intersection(given):
             # What is not in the vocabulary has an index too, unless the model refuses it.
             field.update(choices=list(use.keys), others=not use.closed)
-        field.update(given)
-        if field:
-            fields[info.name] = field
+        if is_single(info):
+            fields[name] = {**field, **given}
     return fields, [_example(each, index, by_name, fields) for index, each in enumerate(examples, 1)]
 
 

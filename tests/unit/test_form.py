@@ -43,18 +43,18 @@ def test_an_input_is_single_where_an_example_has_one_value(shape, single):
 
 def test_the_vocabulary_of_a_lookup_is_offered_and_other_words_stay_possible():
     fields, _ = resolve({}, [], INPUTS, {"sex": Use(("female", "male"))})
-    assert fields == {"sex": {"choices": ["female", "male"], "others": True}}
+    assert fields == {"sex": {"choices": ["female", "male"], "others": True}, "age": {}, "class": {}}
 
 
 def test_a_vocabulary_that_the_model_insists_on_leaves_nothing_else():
     fields, _ = resolve({}, [], INPUTS, {"class": Use((1, 2), closed=True)})
-    assert fields == {"class": {"choices": [1, 2], "others": False}}
+    assert fields["class"] == {"choices": [1, 2], "others": False}
 
 
 def test_a_large_vocabulary_and_one_of_many_values_are_not_offered():
     many = Use(tuple(range(MOST_CHOICES + 1)))
     few = Use((1, 2))
-    assert resolve({}, [], (CLASS, PIXELS), {"class": many, "pixels": few})[0] == {}
+    assert resolve({}, [], (CLASS, PIXELS), {"class": many, "pixels": few})[0] == {"class": {}}
 
 
 def test_what_the_configuration_says_wins_over_what_the_model_does():
@@ -66,6 +66,15 @@ def test_what_the_configuration_says_wins_over_what_the_model_does():
         "age": {"optional": True, "minimum": 0},
         "class": {"choices": [1, 2, 3], "others": True},
     }
+
+
+def test_a_number_with_limits_is_typed_and_not_chosen():
+    uses = {"class": Use((1, 2, 3))}
+    assert resolve({"class": {"minimum": 1}}, [], INPUTS, uses)[0]["class"] == {"minimum": 1}
+
+
+def test_fields_stand_in_the_order_of_the_configuration_the_others_behind_them():
+    assert list(resolve({"class": {}, "age": {}}, [], INPUTS, {})[0]) == ["class", "age", "sex"]
 
 
 def test_prose_gets_a_box_unless_a_line_is_asked_for():

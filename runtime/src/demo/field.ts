@@ -132,8 +132,6 @@ function numeric(info: TensorInfo, schema: FieldSchema, name: string): Control {
     autocomplete: "off",
     placeholder: schema.optional ? "unknown" : null,
   });
-  // The browser's own bubble would come before our words, and in its language.
-  main.addEventListener("invalid", (event) => event.preventDefault());
   const first = Math.min(Math.max(0, schema.minimum ?? 0), schema.maximum ?? 0);
   return {
     parts: [main],

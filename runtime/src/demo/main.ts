@@ -103,7 +103,10 @@ class Demo {
     const changed = () => {
       if (this.instant) this.predict();
     };
-    this.widgets = page.inputs.map((info) => ({ name: info.name, widget: widgetFor(info, page, changed) }));
+    const places = Object.keys(page.form); // inputs without a field come last
+    const place = (name: string) => (places.includes(name) ? places.indexOf(name) : places.length);
+    const inputs = [...page.inputs].sort((a, b) => place(a.name) - place(b.name));
+    this.widgets = inputs.map((info) => ({ name: info.name, widget: widgetFor(info, page, changed) }));
     const alone = page.outputs.length === 1;
     this.views = page.outputs.map((info) => ({
       name: info.name,
