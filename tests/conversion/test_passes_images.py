@@ -193,6 +193,17 @@ def test_a_projective_transform_equals_the_kernel(child, interpolation, mode):
         compare(child, graph, shared, atol=1e-5, unknown=False)
 
 
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_crops_equal_the_kernel(child, method):
+    """Boxes that are the picture, a part of it, partly and wholly outside, and turned around."""
+    boxes = [[0, 0, 1, 1], [0.13, 0.2, 0.6, 0.9], [-0.3, 0.5, 1.4, 0.8], [0.71, 0.8, 0.2, 0.1], [2, 2, 3, 3]]
+    inputs = [draw(2, 7, 9, 3), np.array(boxes, np.float32), np.array([0, 1, 1, 0, 1], np.int32)]
+    attrs = {**attributes(T="DT_FLOAT"), "method": text(method), "extrapolation_value": {"f": 0.25}}
+    for size in ((4, 5), (1, 3)):
+        constants = (np.array(size, np.int32),)
+        compare(child, one_op("CropAndResize", inputs, False, constants, **attrs), inputs, atol=1e-5)
+
+
 # --- colours -------------------------------------------------------------------------------------------
 
 

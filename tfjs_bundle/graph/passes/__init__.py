@@ -20,6 +20,7 @@ from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
 from tfjs_bundle.graph.passes.lower_color_spaces import lower_color_spaces
+from tfjs_bundle.graph.passes.lower_crop_and_resize import lower_crop_and_resize
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
 from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_update_slice
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
@@ -79,6 +80,7 @@ LOWERING = (
     drop_ensure_shape,
     lower_resizing,
     lower_projective_transforms,
+    lower_crop_and_resize,
     lower_color_spaces,
     lower_image_patches,
     lower_cumulative,
