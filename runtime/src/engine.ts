@@ -124,9 +124,11 @@ export function createEngine(): Engine {
       const outputs: TensorMap = {};
       wanted.forEach((name, index) => {
         const { shape, dtype } = tensors[index]!;
-        // A copy of its own: on the cpu backend the data may be the memory of a weight or an input.
-        const data = read[index]!.slice() as TensorData;
-        outputs[name] = { data, shape: [...shape], dtype: dtype as Dtype };
+        outputs[name] = {
+          data: copied(read[index]!, dtype as Dtype),
+          shape: [...shape],
+          dtype: dtype as Dtype,
+        };
       });
       if (broken) throw new Error(broken);
       return outputs;
@@ -209,6 +211,17 @@ export function createEngine(): Engine {
         model = undefined;
       }),
   };
+}
+
+/**
+ * A copy of its own: on the cpu backend the data may be the memory of a weight or an input, and where an
+ * int32 was cast from bool its array is still that of a bool.
+ */
+function copied(data: unknown, dtype: Dtype): TensorData {
+  const numbers = data as TensorData;
+  if (dtype === "int32" && !(numbers instanceof Int32Array)) return Int32Array.from(numbers);
+  if (dtype === "float32" && !(numbers instanceof Float32Array)) return Float32Array.from(numbers);
+  return numbers.slice() as TensorData;
 }
 
 /** Whether TF.js must look at values to know what to run next (loops, branches, Where and the like). */

@@ -10,7 +10,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -283,11 +283,14 @@ def default_range(spec: Spec, shape: Sequence[int]) -> tuple[float, float]:
     return 0, 2
 
 
-def read_data(path: str | Path, inputs: Sequence[Spec], *, limit: int = DATA_ROWS) -> Data:
+def read_data(
+    path: str | Path, inputs: Sequence[Spec], *, limit: int = DATA_ROWS, wide: Container[str] = ()
+) -> Data:
     """Read a ``.npz`` file whose keys are input names; ``y`` holds labels.
 
     Args:
         limit: rows run at most, the first ones.
+        wide: inputs that take whole numbers beyond 32 bits.
 
     Raises:
         UsageError: it is no such file, or a name, a shape, a dtype or a number of rows does
@@ -310,7 +313,7 @@ def read_data(path: str | Path, inputs: Sequence[Spec], *, limit: int = DATA_ROW
             f"{path} has arrays that the model has no input for: {', '.join(map(repr, unknown))}.",
             f"The model's inputs are {named}; labels are called `y`.",
         )
-    tensors = {spec.name: _as_input(arrays[spec.name], spec, path) for spec in inputs}
+    tensors = {spec.name: _as_input(arrays[spec.name], spec, path, spec.name in wide) for spec in inputs}
     counts = {name: len(tensor) for name, tensor in tensors.items()}
     if labels is not None:
         counts["y"] = len(labels) if labels.ndim else 0
@@ -467,7 +470,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise UsageError(f"{path} cannot be read as a .npz file: {error}.", cure) from None
 
 
-def _as_input(array: np.ndarray, spec: Spec, path: Path) -> np.ndarray:
+def _as_input(array: np.ndarray, spec: Spec, path: Path, wide: bool) -> np.ndarray:
     """Return ``array`` in the input's TF.js dtype, or refuse it."""
     where = f"the array {spec.name!r} of {path}"
     shape = spec.shape
@@ -505,14 +508,15 @@ def _as_input(array: np.ndarray, spec: Spec, path: Path) -> np.ndarray:
         raise _wrong_dtype(where, array, spec)
     source = np.dtype(spec.source_dtype) if spec.source_dtype in np.sctypeDict else np.dtype(np.int32)
     limits = np.iinfo(source) if source.kind in "iu" else np.iinfo(np.int32)
-    low, high = max(int(limits.min), -(2**31)), min(int(limits.max), 2**31 - 1)
+    widest = 2**53 - 1 if wide else 2**31 - 1
+    low, high = max(int(limits.min), -widest - 1), min(int(limits.max), widest)
     if array.size and (array.min() < low or array.max() > high):
         raise UsageError(
             f"The values of {where} go from {array.min()} to {array.max()}; "
             f"the input ({spec.source_dtype}) takes {low} to {high}.",
             "Correct the data.",
         )
-    return array.astype(np.int32)
+    return array.astype(np.int64 if wide else np.int32)
 
 
 def _wrong_dtype(where: str, array: np.ndarray, spec: Spec) -> UsageError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tfjs_bundle.graph.ir import Signature
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.verify.cases import Case, Choices, awkward_cases, draw_cases, read_data, text_case
+from tfjs_bundle.verify.samples import is_wide
 
 #: Above so many input values one golden case has to do: the visitor's device runs it before it is trusted.
 _LARGE_INPUT = 100_000
@@ -55,7 +56,8 @@ def plan(
         text = text_case(signature.inputs, ranges, choices)
         parity = (*drawn, *awkward, *([text] if text else []))
     else:
-        given = read_data(data, signature.inputs)
+        wide = [name for name, pool in choices.items() if any(is_wide(value) for value in pool)]
+        given = read_data(data, signature.inputs, wide=wide)
         parity = given.cases
         if given.used < given.rows:
             progress.warn(

@@ -83,6 +83,11 @@ def pick(pool: Sequence[Any], shape: Sequence[int], name: str, index: int) -> np
     return array.reshape(tuple(shape))
 
 
+def is_wide(value: Any) -> bool:
+    """Say whether a value is a whole number that 32 bits do not hold."""
+    return isinstance(value, int) and not -(2**31) <= value < 2**31
+
+
 def rows(found: Mapping[str, Sequence[Any]], shapes: Mapping[str, Sequence[int]]) -> int:
     """Return the rows that it takes to try every value of every pool, :data:`MOST_ROWS` at most."""
     needed = [math.ceil(len(pool) / max(1, math.prod(shapes[name][1:]))) for name, pool in found.items()]
