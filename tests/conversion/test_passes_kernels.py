@@ -11,11 +11,13 @@ from test_passes import draw, one_op
 from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.align_vectors import align_vectors
 from tfjs_bundle.graph.passes.broadcast_products import broadcast_products
+from tfjs_bundle.graph.passes.lower_arg_extremes import lower_arg_extremes
 from tfjs_bundle.graph.passes.lower_arithmetic import lower_arithmetic
 from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bool_kernels import lower_bool_kernels
 from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
+from tfjs_bundle.graph.passes.lower_dense_bincount import lower_dense_bincount
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_floor_mod import lower_floor_mod
 from tfjs_bundle.graph.passes.lower_fourier_transforms import lower_fourier_transforms
@@ -454,4 +456,40 @@ def test_a_rotation_is_a_gather(child):
     graph = known(one_op("Roll", [x], True, (shifts, axes), **types))
     lowered = lower_scatters(graph)
     assert "Roll" not in lowered.ops()
+    check(child, graph, lowered, [x])
+
+
+# --- encodings and places ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize(
+    "weights", [np.zeros(0, np.float32), np.array([[1, 2, 3], [0, -1, 0.5]], np.float32)], ids=len
+)
+@pytest.mark.parametrize("low", [6, 8, 4])
+def test_an_encoding_is_made_of_comparisons_where_the_bounds_of_its_size_meet(child, low, weights, binary):
+    x = np.array([[0, 5, 2], [3, 3, 1]], np.int32)
+    types = attributes(T="DT_FLOAT", Tidx="DT_INT32", binary_output=binary)
+    graph = one_op("DenseBincount", [x], True, (np.int32(6), np.int32(low), weights), **types)
+    numbers = constant("axes", np.array([0, 1], np.int32))
+    largest = Node(
+        "largest", "Max", ["x0", "axes"], attributes(T="DT_INT32", Tidx="DT_INT32", keep_dims=False)
+    )
+    at_least = Node("at_least", "Maximum", ["c1", "largest"], attributes(T="DT_INT32"))
+    at_most = Node("at_most", "Minimum", ["c0", "at_least"], attributes(T="DT_INT32"))
+    graph.nodes[-1:] = [numbers, largest, at_least, at_most, graph.nodes[-1]]
+    graph.nodes[-1].inputs = ["x0", "at_most", "c2"]
+    lowered = lower_dense_bincount(graph)
+    assert ("DenseBincount" in lowered.ops()) == (low < 6)
+    check(child, graph, lowered, [x])
+
+
+@pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
+def test_the_place_of_an_extreme_in_a_vector_is_a_scalar(child, op):
+    x = draw(5)
+    types = attributes(T="DT_FLOAT", Tidx="DT_INT32", output_type="DT_INT32")
+    graph = one_op(op, [x], True, (np.int32(0),), **types)
+    graph.shapes["y"] = ()
+    lowered = lower_arg_extremes(graph)
+    assert lowered.nodes[-1].op == "Reshape"
     check(child, graph, lowered, [x])

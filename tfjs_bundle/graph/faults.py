@@ -91,6 +91,7 @@ _FAULTS: tuple[tuple[str, _Test, frozenset[str]], ...] = (
     ("Einsum", _beyond_einsum, _EVERY),
     ("OneHot", _inner_axis, _EVERY),
     ("OneHot", _always, _WASM),
+    ("DenseBincount", _always, frozenset(("webgpu",))),
     ("GatherV2", _batched, _WASM),
     ("StridedSlice", _skips_other_than_floats, _WASM),
     ("StridedSlice", _skips_of_many_axes, _GPU),

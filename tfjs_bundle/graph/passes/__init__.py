@@ -13,6 +13,7 @@ from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.fold_known_values import fold_known_values
+from tfjs_bundle.graph.passes.lower_arg_extremes import lower_arg_extremes
 from tfjs_bundle.graph.passes.lower_arithmetic import lower_arithmetic
 from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
 from tfjs_bundle.graph.passes.lower_bias_add import lower_bias_add
@@ -22,6 +23,7 @@ from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
 from tfjs_bundle.graph.passes.lower_color_spaces import lower_color_spaces
 from tfjs_bundle.graph.passes.lower_crop_and_resize import lower_crop_and_resize
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
+from tfjs_bundle.graph.passes.lower_dense_bincount import lower_dense_bincount
 from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_update_slice
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
@@ -70,6 +72,8 @@ LOWERING = (
     lower_max_pool3d,
     lower_products,
     lower_scatters,
+    lower_dense_bincount,
+    lower_arg_extremes,
     align_vectors,
     lower_one_hot,
     lower_bucketize,

@@ -142,11 +142,12 @@ def _matrix(
             continue
         sizes = _sizes(shape, [labels.index(label) for label in group], f"sizes_{hint}{number}", emit)
         axis = emit.const(np.array([0], np.int32), f"axis_{hint}{number}")
-        parts.append(
-            emit.op(
-                "Prod", f"prod_{hint}{number}", [sizes, axis], T="DT_INT32", Tidx="DT_INT32", keep_dims=True
-            )
+        # webgpu's Prod drops the axis that keep_dims keeps
+        product = emit.op(
+            "Prod", f"prod_{hint}{number}", [sizes, axis], T="DT_INT32", Tidx="DT_INT32", keep_dims=False
         )
+        column = [product, emit.const(np.int32(0), f"prod_axis_{hint}{number}")]
+        parts.append(emit.op("ExpandDims", f"size_{hint}{number}", column, T="DT_INT32", Tdim="DT_INT32"))
     return emit.op(
         "Reshape",
         f"fold_{hint}",
