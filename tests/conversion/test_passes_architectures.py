@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from test_passes import draw, one_op
 
+from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph import passes
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec
 from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_update_slice
 from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matmul
+from tfjs_bundle.graph.passes.narrow_casts import narrow_casts
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
 from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS, split_grouped_convolutions
@@ -101,6 +103,22 @@ def without_groups(graph: GraphModel) -> GraphModel:
     return GraphModel(
         [*graph.nodes[:-1], Node("y", "Conv2D", graph.nodes[-1].inputs, attrs)], graph.signature
     )
+
+
+@pytest.mark.parametrize("dtype", ["DT_UINT16", "DT_INT16", "DT_UINT32"])
+def test_a_cast_to_an_integer_that_tfjs_does_not_know_is_one_to_int32(child, dtype):
+    x = np.array([0.0, 1.7, 300.2], np.float32)
+    graph = narrow_casts(one_op("Cast", [x], **attributes(SrcT="DT_FLOAT", DstT=dtype)))
+    assert graph.nodes[-1].attrs["DstT"] == {"type": "DT_INT32"}
+    (output,) = child.call("run_graph", graph, [x])
+    np.testing.assert_array_equal(output, [0, 1, 300])
+
+
+def test_a_cast_to_eight_bit_floats_is_refused_with_its_layer():
+    graph = one_op("Cast", [draw(3)], **attributes(SrcT="DT_FLOAT", DstT="DT_FLOAT8_E4M3FN"))
+    graph.layers["y"] = "dense (Dense)"
+    with pytest.raises(UnsupportedModelError, match=r"float8_e4m3fn.*layer 'dense \(Dense\)'"):
+        narrow_casts(graph)
 
 
 def writing_loop() -> GraphModel:

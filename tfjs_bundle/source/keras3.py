@@ -94,6 +94,13 @@ def from_model(
     model, precision = _in_float32(file, model, custom_objects, unsafe)
     if precision:
         warnings.append(f"The model computes in {precision}; it is traced, and compared, in float32.")
+    stateful = [layer.name for layer in _all_layers(model) if getattr(layer, "stateful", False)]
+    if stateful:
+        warnings.append(
+            f"The layer {stateful[0]!r} is stateful: in the bundle every prediction starts from its initial "
+            "state, as after reset_state(). To carry a state on, make it an input and an output of the model "
+            "(initial_state, return_state)."
+        )
     refuse_bad_numbers(file, ((*layer_and_weight(v.path), v.numpy()) for v in model.weights), warnings)
     inputs, call_structured, output_names = _signature(file, model)
 

@@ -43,6 +43,7 @@ from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
+from tfjs_bundle.graph.passes.narrow_casts import narrow_casts
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
 from tfjs_bundle.graph.passes.split_dilated_batches import split_dilated_batches
@@ -90,6 +91,7 @@ LOWERING = (
     lower_cumulative,
     cast_bool_reverse,
     lower_bool_kernels,
+    narrow_casts,
     bypass_identities,
     return_list_items,
     remove_unused,

@@ -16,10 +16,10 @@ from tfjs_bundle.graph.passes.known_values import known_value
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
 
 #: Loops of more steps stay loops: their nodes would be most of model.json, and of the time to load it.
-STEPS = 32
+STEPS = 128
 
 #: Nodes that one loop may become at most.
-NODES = 2000
+NODES = 4000
 
 _LOOPS = ("While", "StatelessWhile")
 
