@@ -38,7 +38,11 @@ def lower_one_hot(graph: GraphModel) -> GraphModel:
             if dtype == "DT_BOOL":
                 emit.last("Identity", [hit], T=dtype)
             else:
-                emit.last("Cast", [hit], SrcT="DT_BOOL", DstT=dtype)
+                # on webgpu a cast shares the bool's buffer, which Sum then takes for floats (TF.js 4.22)
+                number = emit.op("Cast", "number", [hit], SrcT="DT_BOOL", DstT="DT_FLOAT")
+                number = emit.op("Mul", "float", [number, emit.const(np.float32(1), "one")], T="DT_FLOAT")
+                same = {"T": dtype} if dtype == "DT_FLOAT" else {"SrcT": "DT_FLOAT", "DstT": dtype}
+                emit.last("Identity" if dtype == "DT_FLOAT" else "Cast", [number], **same)
         elif dtype == "DT_BOOL":
             return False
         else:
