@@ -136,7 +136,7 @@ def _select(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, _: dict[s
     inputs = list(node.inputs[:3])
     own = [shapes.get(tensor) for tensor in inputs]
     # of sizes that the tracer does not know, those of the operand with all axes are taken
-    full = next((i for i, each in enumerate(own) if each and len(each) == len(shape) and 1 not in each), None)
+    full = next((i for i, each in enumerate(own) if each and _is_full(each, shape)), None)
     types = ("DT_BOOL", dtype, dtype)
     if any(each is None for each in own) or (full is None and None in shape):
         return False
@@ -151,6 +151,13 @@ def _select(shapes: _Shapes, node: Node, shape: _Shape, emit: Emitter, _: dict[s
     picked = emit.op("SelectV2", "select", inputs, T=dtype)
     emit.last("Reshape", [picked, pack(target, emit)], T=dtype, Tshape="DT_INT32")
     return True
+
+
+def _is_full(own: _Shape, shape: _Shape) -> bool:
+    """Whether an operand of shape ``own`` has all axes of ``shape``, and is repeated along none."""
+    return len(own) == len(shape) and all(
+        size != 1 or whole == 1 for size, whole in zip(own, shape, strict=True)
+    )
 
 
 _REWRITES: dict[str, Callable[..., bool]] = {
