@@ -57,6 +57,21 @@ test-python: runtime browser
 coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (half an hour)
 	@$(PY) tests/layers/layer_coverage.py
 
+# keras-hub brings packages that nothing else needs: it lives beside the environment, and sees what is in it.
+HUB := .venv-keras-hub
+.PHONY: architectures
+architectures: runtime browser ## Compare whole architectures with Keras and write docs/architectures.md (an hour)
+	@if ! [ -x $(HUB)/bin/python ]; then \
+		$(PY) -m venv $(HUB) && \
+		$(PY) -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' > \
+			"$$($(HUB)/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/main.pth" && \
+		PIP_DISABLE_PIP_VERSION_CHECK=1 $(HUB)/bin/python -m pip --no-input install --quiet keras-hub; fi
+	@$(HUB)/bin/python tests/architectures/report.py
+
+.PHONY: real-models
+real-models: runtime browser ## Build the models inside published packages and write docs/real-models.md
+	@$(PY) tests/architectures/real_report.py
+
 .PHONY: fuzz
 COUNT ?= 1000
 SEED ?= 0
@@ -97,7 +112,7 @@ wheel: $(INSTALLED) ## Build sdist and wheel into build/wheels/
 
 .PHONY: clean
 clean: ## Remove everything that is made, environments included
-	rm -rf $(VENV) $(STOCK) node_modules tfjs_bundle/_runtime build .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(STOCK) $(HUB) node_modules tfjs_bundle/_runtime build .pytest_cache .ruff_cache .mypy_cache
 
 # An editable install; the build hook compiles the runtime on the way.
 $(INSTALLED): pyproject.toml

@@ -42,3 +42,15 @@ class Sampling(keras.layers.Layer):
 
     def call(self, x):
         return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)
+
+
+@keras.saving.register_keras_serializable("tests")
+class ClassToken(keras.layers.Layer):
+    """Puts a learned token ahead of the sequence."""
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), initializer="uniform", name="cls_token")
+
+    def call(self, x):
+        token = keras.ops.broadcast_to(self.token, (keras.ops.shape(x)[0], 1, x.shape[-1]))
+        return keras.ops.concatenate([token, x], axis=1)

