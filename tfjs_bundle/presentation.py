@@ -60,6 +60,8 @@ def present(
     """
     inputs, outputs = _infos(signature.inputs), _infos(signature.outputs)
     task = options.task or preprocessing.default_task(inputs, outputs)
+    if not options.task and any(use.keys and not use.prose for use in (uses or {}).values()):
+        task = "table"  # words to look up, not a text
     schemas, warnings = preprocessing.resolve(options.preprocessing, inputs, task, model_name)
     for warning in warnings:
         progress.warn(warning)

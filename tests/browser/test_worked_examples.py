@@ -1,14 +1,16 @@
-"""The Titanic and the e-mail example as a visitor meets them: what the page says is what Keras says."""
+"""Pages for words as a visitor meets them, the Titanic's and the e-mails' first: they say what Keras says."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import models
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from tfjs_bundle import config, convert, pipeline
+from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
 
@@ -30,6 +32,8 @@ LABELS = {
     "parents_and_children": "Parents and children aboard",
 }  # fmt: skip
 CHOSEN = ("ticket_class", "sex", "deck", "port")
+
+WORDS = ['<img src="x" onerror="document.title=\'owned\'">', "grün", "</script>{{ 7 * 7 }}"]
 
 EMAILS = [
     "Hello Priya,\n\ninvoice 2024-118 is still open. Please transfer the amount due.\n\nBest regards",
@@ -64,6 +68,20 @@ def emails(child, tmp_path_factory):
     """The site, and the five probabilities of each of EMAILS."""
     column = np.array([[email] for email in EMAILS], object)
     return build("emails", {"email": column}, child, tmp_path_factory.mktemp("emails"))
+
+
+@pytest.fixture(scope="module")
+def words(child, tmp_path_factory):
+    """The site, without any configuration, of a model that looks up one of WORDS."""
+    keras = models.keras()
+    word = keras.Input((1,), name="word", dtype="string")
+    lookup = keras.layers.StringLookup(vocabulary=WORDS, output_mode="one_hot", name="which")
+    directory = tmp_path_factory.mktemp("words")
+    keras.Model(word, lookup(word)).save(directory / "words.keras")
+    pipeline.build(
+        directory / "words.keras", directory / "site", BuildOptions(verify=False), Progress(), child
+    )
+    return directory / "site"
 
 
 @pytest.fixture
@@ -146,3 +164,20 @@ def test_half_a_character_is_replaced_and_said_to_be(emails, opened):
     expect(page.locator(".bar-value").nth(0)).to_have_text(
         percent(float(kinds[EMAILS.index("Click here �"), 0]))
     )
+
+
+def test_a_vocabulary_is_offered_as_text_whatever_is_in_it_and_other_words_can_be_typed(words, opened):
+    page = opened(words)
+    field = page.get_by_label("word", exact=True)
+    assert field.locator("option").all_inner_texts() == [*WORDS, "other…"]
+    cells = page.get_by_role("region", name="Values of which").get_by_role("cell")
+    for index, word in enumerate(WORDS, 1):
+        field.select_option(label=word)
+        page.get_by_role("button", name="Predict").click()
+        expect(cells.nth(index)).to_have_text("1")
+    field.select_option(label="other…")
+    page.get_by_label("word, other").fill("blau")
+    page.get_by_role("button", name="Predict").click()
+    expect(cells.first).to_have_text("1")
+    assert page.evaluate("() => document.images.length") == 0
+    assert page.title() == "words"

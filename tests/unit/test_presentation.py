@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from tfjs_bundle.config import BuildOptions
@@ -9,6 +11,14 @@ from tfjs_bundle.errors import UsageError
 from tfjs_bundle.graph.ir import Signature, TensorSpec
 from tfjs_bundle.presentation import Presentation, present
 from tfjs_bundle.progress import Progress
+
+
+@dataclass(frozen=True)
+class Use:
+    keys: tuple
+    prose: bool = False
+    closed: bool = False
+
 
 IMAGE = TensorSpec("image", (None, 8, 8, 3), "float32", "float32", "x:0")
 FEATURES = TensorSpec("features", (None, 4), "float32", "float32", "x:0")
@@ -29,6 +39,19 @@ def test_the_task_follows_from_the_signature_unless_it_is_given():
     assert describe().task == "table"
     assert describe((IMAGE,)).task == "image-classification"
     assert describe((IMAGE,), task="tensors").task == "tensors"
+
+
+def test_a_text_is_written_and_a_word_that_is_looked_up_is_chosen():
+    word = TensorSpec("word", (None, 1), "string", "string", "w:0")
+    looked_up = {"word": Use(("a", "b"))}
+    text = {"word": Use(("a", "b"), prose=True)}
+    signature = Signature((word,), (KIND,))
+    tasks = [
+        present("model", "", signature, BuildOptions(task=task), Progress(), uses).task
+        for task in (None, "text-classification")
+        for uses in (looked_up, text)
+    ]
+    assert tasks == ["table", "text-classification", "text-classification", "text-classification"]
 
 
 def test_a_list_of_labels_is_for_the_only_output():

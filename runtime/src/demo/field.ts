@@ -172,10 +172,10 @@ function list(info: TensorInfo, schema: FieldSchema, name: string): Control {
     ...choices.map((choice, index) =>
       element("option", { value: index }, choice === "" ? "(none)" : String(choice)),
     ),
-    schema.others ? element("option", { value: OTHER }, "something else…") : null,
+    schema.others ? element("option", { value: OTHER }, "other…") : null,
   );
   const other = info.dtype === "string" ? word() : numeric(info, {}, name);
-  other.main.setAttribute("aria-label", `${name}, something else`);
+  other.main.setAttribute("aria-label", `${name}, other`);
   const show = () => {
     other.main.hidden = main.value !== OTHER;
   };

@@ -174,8 +174,9 @@ function widgetFor(info: TensorInfo, page: PageData, changed: () => void): Input
   }
   if (isSingle(info)) {
     const [label] = page.labels[info.name] ?? [];
-    const multiline = page.task === "text-classification" || undefined;
-    return singleField(info, { label, multiline, ...page.form[info.name] }, changed);
+    const schema = page.form[info.name];
+    const multiline = page.task === "text-classification" && !schema?.choices;
+    return singleField(info, { label, multiline, ...schema }, changed);
   }
   return tensorForm(info, page.labels[info.name]);
 }
