@@ -95,9 +95,11 @@ export function createEngine(): Engine {
   }
 
   async function execute(inputs: TensorMap): Promise<TensorMap> {
-    const run = program?.before(inputs);
-    const results = await executeGraph(run?.feeds ?? inputs);
-    return run?.after(results) ?? results;
+    if (!program) return executeGraph(inputs);
+    const run = program.before(inputs);
+    const results = run.after(await executeGraph(run.feeds));
+    // Only what the model gives: the graph also has what the nodes behind it took.
+    return Object.fromEntries(config.outputs.map((name) => [name, results[name]!]));
   }
 
   async function executeGraph(inputs: TensorMap): Promise<TensorMap> {

@@ -219,6 +219,19 @@ def test_the_interpreter_has_the_ops_that_the_build_takes_for_programs():
     assert set(table["program"]) == {op.removeprefix("Static") for op in program.OPS}
 
 
+def test_text_in_other_encodings_is_refused_rather_than_taken_for_utf_8():
+    attrs = {"input_encoding": {"s": "VVRGLTE2LUJF"}, "Tsplits": {"type": "DT_INT64"}}  # UTF-16-BE
+    graph = _graph(
+        [
+            Node("text", "Placeholder", attrs={"dtype": {"type": "DT_STRING"}}),
+            Node("read", "UnicodeDecode", ["text"], attrs),
+        ],
+        "read:1",
+    )
+    with pytest.raises(UnsupportedModelError, match=r"UnicodeDecode .*UTF-16-BE"):
+        program.dump(partition(graph).program, [], [])
+
+
 def test_keys_that_javascript_does_not_hold_are_refused(divide):
     keras = models.keras()
     key = keras.Input((1,), dtype="int64", name="key")
@@ -232,6 +245,6 @@ def _graph(nodes: list[Node], output: str, dtype: str = "string") -> GraphModel:
         nodes,
         Signature(
             (TensorSpec("text", (None,), dtype, dtype, "text:0"),),
-            (TensorSpec("out", (None,), "int32", "int64", f"{output}:0"),),
+            (TensorSpec("out", (None,), "int32", "int64", output if ":" in output else f"{output}:0"),),
         ),
     )

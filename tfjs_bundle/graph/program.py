@@ -245,10 +245,9 @@ def _node(program: Program, node: Node) -> dict[str, Any]:
     inputs = list(node.inputs)
     if "Regex" in node.op:
         attributes, inputs = _regular_expression(program, node, attributes, where)
-    if node.op == "AsString" and attributes.get("shortest") is True:
-        raise _unsupported(where, "it writes numbers in their shortest form")
-    if node.op == "StringFormat":
-        raise _unsupported(where, "the op is only known in messages")
+    missing = _missing(node.op, attributes)
+    if missing:
+        raise _unsupported(where, missing)
     entry: dict[str, Any] = {"name": node.name, "op": node.op.removeprefix("Static"), "inputs": inputs}
     dtypes = output_dtypes(node)
     for dtype in dtypes:
@@ -260,6 +259,20 @@ def _node(program: Program, node: Node) -> dict[str, Any]:
     if node.name in program.layers:
         entry["layer"] = program.layers[node.name]
     return entry
+
+
+def _missing(op: str, attributes: dict[str, Any]) -> str:
+    """Return what the interpreter lacks of an op that it has; empty where that is nothing."""
+    encodings = [attributes[name] for name in ("input_encoding", "output_encoding") if name in attributes]
+    if any(encoding.upper() != "UTF-8" for encoding in encodings):
+        return f"it reads or writes {', '.join(encodings)}, and the program has UTF-8 alone"
+    if op == "AsString" and attributes.get("shortest") is True:
+        return "it writes numbers in their shortest form"
+    if op == "SparseCross" and attributes.get("N", 0):
+        return "it crosses sparse tensors"
+    if op == "GatherV2" and attributes.get("batch_dims", 0):
+        return "it gathers within each example (batch_dims)"
+    return ""
 
 
 def _regular_expression(

@@ -84,7 +84,6 @@ export const createProgram: ProgramModule["createProgram"] = (bytes) => {
           for (const [name, tensor] of Object.entries(document.outputs)) {
             outputs[name] = sent(values.get(tensor)!);
           }
-          // what the graph gives for nobody but the nodes behind it comes along; the loader looks for names
           return { ...results, ...outputs };
         },
       };
