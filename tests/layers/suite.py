@@ -202,18 +202,21 @@ def reference(model: Any, inputs: Sequence[np.ndarray], bundle: Bundle) -> dict[
         for value, spec in zip(inputs, bundle.inputs, strict=True)
     ]
     structure = models.keras().tree.pack_sequence_as(model.input, values)
+
+    def predict(given: Any) -> list[np.ndarray]:
+        return models.keras().tree.flatten(model(given, training=False))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            outputs = model(structure, training=False)
+            outputs = predict(structure)
         except tf.errors.OpError:  # channels_first, on the CPU
-            compiled = tf.function(
-                lambda given: model(given, training=False), autograph=False, jit_compile=True
-            )
-            outputs = compiled(structure)
+            outputs = tf.function(predict, autograph=False, jit_compile=True)(structure)
+        if any(value.dtype != spec.source_dtype for value, spec in zip(outputs, bundle.outputs, strict=True)):
+            # layers of pictures keep bytes as they are when they run eagerly, not in Keras's own predict()
+            outputs = tf.function(predict, autograph=False)(structure)
     return {
-        spec.name: tfjs_tensor(np.asarray(value))
-        for spec, value in zip(bundle.outputs, models.keras().tree.flatten(outputs), strict=True)
+        spec.name: tfjs_tensor(np.asarray(value)) for spec, value in zip(bundle.outputs, outputs, strict=True)
     }
 
 

@@ -110,15 +110,22 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
 def predict(converted: Converted, inputs: dict[str, np.ndarray], child: Child) -> dict[str, np.ndarray]:
     """Return the reference's outputs by name for ``inputs`` by name, in the dtypes that TF.js has.
 
-    The reference is the Keras model itself in float32; for a TF.js ``model.json`` it is the graph as it
-    was read, run by TensorFlow's kernels.
+    The reference is the Keras model itself in float32, run eagerly, where the trace's own faults would show.
+    Some of Keras's layers of pictures then keep the bytes that they are given, where its predict() gives
+    floats, as the trace does: these are traced here too. For a TF.js ``model.json`` it is the graph as it was
+    read, run by TensorFlow's kernels.
     """
     signature = converted.graph.signature
     values = [inputs[spec.name].astype(_numpy_dtype(spec.source_dtype)) for spec in signature.inputs]
     if converted.info is None:
         outputs = child.call("run_graph", converted.graph, values)
     else:
-        outputs = child.call("predict", values)
+        outputs = child.call("predict", values, False)
+        if any(
+            tfjs_tensor(value).dtype.kind != spec.dtype[0] and spec.dtype != "string"
+            for value, spec in zip(outputs, signature.outputs, strict=True)
+        ):
+            outputs = child.call("predict", values, True)
     return {spec.name: tfjs_tensor(value) for spec, value in zip(signature.outputs, outputs, strict=True)}
 
 

@@ -26,6 +26,7 @@ from tensorflow.python.framework import convert_to_constants
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.training.saver import export_meta_graph
 
+from tfjs_bundle.convert import keras_faults
 from tfjs_bundle.convert.folding import fold_integer_weights
 from tfjs_bundle.convert.trace_store import TRACE, WEIGHTS, StoredTensor
 from tfjs_bundle.errors import OutputError, UnsupportedModelError
@@ -191,7 +192,8 @@ def _inlined_functions() -> Iterator[None]:
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
-        yield
+        with keras_faults.cured():
+            yield
     finally:
         tf.config.run_functions_eagerly(before)
 

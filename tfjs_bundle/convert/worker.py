@@ -60,10 +60,10 @@ class Worker:
         self._answer("step", "tracing")
         freeze(self._model, Path(directory))
 
-    def predict(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    def predict(self, inputs: list[np.ndarray], traced: bool) -> list[np.ndarray]:
         """Return the reference prediction, one array per output in the signature's order."""
         assert self._model, "open comes first"
-        return self._model.reference(inputs)
+        return self._model.reference(inputs, traced)
 
     def run_graph(self, graph: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Run a :class:`GraphModel` with TensorFlow's own kernels."""

@@ -66,8 +66,8 @@ class SourceModel:
             generators, states of stateful layers), each once; to be replaced in a
             ``keras.StatelessScope`` while tracing. Empty for tf_keras and SavedModels, whose
             variables are captured by the trace.
-        reference: the same model run eagerly in float32, numpy in and out, without any effect
-            on the model's state; what parity compares with.
+        reference: the same model run in float32, numpy in and out, without any effect on the model's
+            state; what parity compares with. Eagerly, or with ``traced=True`` as Keras's predict() does.
         layers: for ``inspect`` and for messages.
         reader: what read the file, for instance ``Keras 3.15.1``.
         keras_version: the Keras that wrote the file, where the file says so.
@@ -79,7 +79,7 @@ class SourceModel:
     inputs: tuple[InputSpec, ...]
     output_names: tuple[str, ...]
     keras3_variables: tuple[Any, ...]
-    reference: Callable[[list[np.ndarray]], list[np.ndarray]]
+    reference: Callable[..., list[np.ndarray]]
     layers: tuple[LayerInfo, ...]
     reader: str
     keras_version: str | None = None
@@ -143,31 +143,32 @@ def reference_of(
     call: Callable[[list[tf.Tensor]], list[tf.Tensor]],
     inputs: tuple[InputSpec, ...],
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext,
-) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Return ``call`` as an eager function of numpy arrays, run within ``scope``.
+) -> Callable[..., list[np.ndarray]]:
+    """Return ``call`` as a function of numpy arrays, run within ``scope``.
 
-    Its inputs are converted to the signature's dtypes.
+    It runs eagerly, or with ``traced=True`` as Keras's predict() does. Its inputs are converted to the
+    signature's dtypes.
 
     Raises (when called):
         UnsupportedModelError: the model itself fails on these inputs.
     """
     import tensorflow as tf
 
-    def reference(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    def compiled(jit_compile: bool) -> Any:
+        return tf.function(lambda *given: call(list(given)), autograph=False, jit_compile=jit_compile)
+
+    def reference(arrays: list[np.ndarray], traced: bool = False) -> list[np.ndarray]:
         try:
             tensors = [
                 tf.convert_to_tensor(array, spec.dtype) for array, spec in zip(arrays, inputs, strict=True)
             ]
             with scope():
                 try:
-                    outputs = call(tensors)
+                    outputs = compiled(False)(*tensors) if traced else call(tensors)
                 except tf.errors.OpError:
                     # TensorFlow's kernels for the CPU know no channels_first; XLA, which Keras's own
                     # predict() uses, does.
-                    compiled = tf.function(
-                        lambda *given: call(list(given)), autograph=False, jit_compile=True
-                    )
-                    outputs = compiled(*tensors)
+                    outputs = compiled(True)(*tensors)
                 return [np.asarray(output) for output in outputs]
         except Exception as error:  # TensorFlow's, Keras's, or a custom layer's own
             shapes = ", ".join(
