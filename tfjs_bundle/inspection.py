@@ -22,7 +22,7 @@ from tfjs_bundle.errors import BundleError, SourceError, UnsupportedModelError
 from tfjs_bundle.graph import kernels, passes, serde
 from tfjs_bundle.graph.ir import GraphModel, Signature, TensorSpec
 from tfjs_bundle.graph.partition import partition
-from tfjs_bundle.pack import PROGRAM
+from tfjs_bundle.pack import PROGRAM, runtime_size
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
 from tfjs_bundle.source.model import LayerInfo
@@ -49,6 +49,9 @@ class Inspection:
         backends: as in ``bundle.json``.
         parameters: numbers in the weights.
         weight_bytes: what the visitor downloads of them, uncompressed.
+        download_bytes: with the runtime, to the first prediction, uncompressed; on wasm, or on the first
+            backend that runs where wasm does not. 0 where none does.
+        places: op that a backend lacks to where it is first met.
         peak_bytes: an estimate of the visitor's peak memory at batch 1.
         warnings: what reading and converting had to say.
         refusal: why it cannot be built; ``None`` if it can.
@@ -65,7 +68,9 @@ class Inspection:
     backends: dict[str, dict[str, Any]]
     parameters: int
     weight_bytes: int
+    download_bytes: int
     peak_bytes: int
+    places: dict[str, str]
     warnings: tuple[str, ...] = ()
     refusal: BundleError | None = None
 
@@ -145,12 +150,23 @@ def render(inspection: Inspection) -> RenderableType:
     for name in BACKENDS:
         entry = inspection.backends.get(name)
         if entry:
-            words = "runs" if entry["supported"] else f"cannot run: lacks {', '.join(entry['missing_ops'])}"
+            lacking = (
+                f"{op} (in {inspection.places[op]})" if op in inspection.places else op
+                for op in entry.get("missing_ops", ())
+            )
+            words = "runs" if entry["supported"] else f"cannot run: lacks {', '.join(lacking)}"
             parts.append(Text(f"{name:<9} {words}"))
     parts.append(
         Text(
             f"weights   {inspection.parameters:,} numbers, "
-            f"{format_bytes(inspection.weight_bytes)} uncompressed\n"
+            f"{format_bytes(inspection.weight_bytes)} uncompressed"
+        )
+    )
+    if inspection.download_bytes:
+        size = format_bytes(inspection.download_bytes)
+        parts.append(Text(f"download  {size} to the first prediction, runtime included, uncompressed"))
+    parts.append(
+        Text(
             f"memory    about {format_bytes(inspection.peak_bytes)} at the peak on the visitor's device "
             "(an estimate for batch 1)"
         )
@@ -198,6 +214,7 @@ def _describe(
     signature: Signature,
     program_ops: list[str],
     layers: tuple[LayerInfo, ...],
+    backends: dict[str, dict[str, Any]],
     **known: Any,
 ) -> Inspection:
     weights = graph.weights().values()
@@ -205,6 +222,8 @@ def _describe(
     counts = Counter(
         node.op for _, nodes in graph.bodies() for node in nodes if node.op not in ("Const", "Placeholder")
     )
+    able = [name for name in ("wasm", *reversed(BACKENDS)) if backends.get(name, {}).get("supported")]
+    missing = sorted({op for entry in backends.values() for op in entry.get("missing_ops", ())})
     return Inspection(
         inputs=_specs(signature.inputs),
         outputs=_specs(signature.outputs),
@@ -213,6 +232,9 @@ def _describe(
         program_ops=_by_count(Counter(program_ops)),
         parameters=sum(layer.parameters for layer in layers) or sum(weight.size for weight in weights),
         weight_bytes=size,
+        download_bytes=size + runtime_size(able[0], program=bool(program_ops)) if able else 0,
+        backends=backends,
+        places={op: kernels.layer_of(graph, op) for op in missing if op in counts},
         peak_bytes=int(_RUNTIME_MEMORY + _PEAK_PER_WEIGHT_BYTE * size + _activations(signature, layers)),
         **known,
     )

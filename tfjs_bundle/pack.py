@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ from tfjs_bundle.graph.kernels import BackendSupport
 from tfjs_bundle.graph.program import Program
 from tfjs_bundle.graph.program import dump as dump_program
 from tfjs_bundle.presentation import Presentation
-from tfjs_bundle.site.render import ModelFile, Site, SiteSpec
+from tfjs_bundle.site.render import ModelFile, Site, SiteSpec, runtime_directory
 from tfjs_bundle.source.identify import SourceFile
 
 #: Role of the file with the preprocessing program, and kind of the inputs that it takes.
@@ -129,13 +130,35 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
         entry = by_path.get(path)
         if entry is None:
             wanted = path in ("bundle.json", "loader.js")
-        elif entry.backends:
-            wanted = backend in entry.backends and entry.part not in _NOT_FIRST
         else:
-            wanted = entry.role != "hosting" and not entry.part.startswith("lazy")
+            wanted = _on_first_visit(entry.role, entry.backends, entry.part, backend)
         if entry is not None and entry.role == "weights":
             weights += len(data)
         if wanted:
             first += len(data)
             compressed += len(brotli.compress(data, quality=5))
     return Sizes(total, first, compressed, weights)
+
+
+def runtime_size(backend: str, *, program: bool) -> int:
+    """Return the bytes of the runtime that a visitor of a page without a demo needs, uncompressed.
+
+    Args:
+        program: whether the model has a preprocessing program, whose interpreter is a file of its own.
+    """
+    directory = runtime_directory()
+    runtime = json.loads((directory / "runtime.json").read_bytes())
+    wanted = ["loader.js"] + [
+        file["path"]
+        for file in runtime["files"]
+        if file["role"] != "demo"
+        and (program or file["part"] != "program")
+        and _on_first_visit(file["role"], file["backends"], file["part"], backend)
+    ]
+    return sum((directory / path).stat().st_size for path in wanted)
+
+
+def _on_first_visit(role: str, backends: Sequence[str], part: str, backend: str) -> bool:
+    if backends:
+        return backend in backends and part not in _NOT_FIRST
+    return role != "hosting" and not part.startswith("lazy")

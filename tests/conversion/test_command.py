@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -164,7 +165,7 @@ def test_inspect_tells_what_a_model_is(command, sample, tmp_path):
     assert run.code == 0, run.err
     for words in ("image", "(?, 12, 12, 3)", "probabilities", "depthwise_conv2d", "DepthwiseConv2D"):
         assert words in run.out
-    for words in ("DepthwiseConv2dNative 1", "wasm      runs", "MB at the peak"):
+    for words in ("DepthwiseConv2dNative 1", "wasm      runs", "to the first prediction", "MB at the peak"):
         assert words in run.out
     assert list(tmp_path.iterdir()) == [], "inspecting writes nothing"
 
@@ -192,14 +193,22 @@ def test_inspect_reads_a_bundle_too(command, dist):
 def test_inspect_tells_what_cannot_run_and_ends_with_its_code(command, tmp_path):
     keras = models.keras()
     x = keras.Input((3,), name="x")
-    path = models.save(
-        keras.Model(x, keras.layers.Discretization(bin_boundaries=[0, 1], name="bins")(x)), tmp_path
-    )
+    path = models.save(keras.Model(x, keras.ops.erfinv(x)), tmp_path)
     run = command("inspect", path, "--json")
     assert run.code == 4
     told = json.loads(run.out)
-    assert "Bucketize (in layer 'bins (Discretization)')" in told["refusal"]
-    assert "Bucketize" in run.err
+    assert "TensorFlow.js does not have Erfinv (in " in told["refusal"]
+    assert told["download_bytes"] == 0
+    assert "Erfinv" in run.err
+
+
+def test_inspect_says_where_the_op_is_that_a_backend_lacks(command, tmp_path):
+    keras = models.keras()
+    x = keras.Input((3,), name="x")
+    path = models.save(keras.Model(x, keras.ops.unique(x)), tmp_path)
+    run = command("inspect", path)
+    assert run.code == 0
+    assert re.search(r"webgpu +cannot run: lacks Unique \(in node '[^']*Unique'\)", run.out)
 
 
 # --- refusals ------------------------------------------------------------------------------------------
@@ -286,10 +295,8 @@ def ragged_output(tmp_path):
 
 def strange_op(tmp_path):
     keras = models.keras()
-    x = keras.Input((3,), name="x")
-    return models.save(
-        keras.Model(x, keras.layers.Discretization(bin_boundaries=[0.0], name="bins")(x)), tmp_path
-    )
+    x = keras.Input((3, 3), name="x")
+    return models.save(keras.Model(x, keras.ops.cholesky(x)), tmp_path)
 
 
 #: source, exit code, words of the message (what, where), words of the cure
@@ -304,7 +311,7 @@ REFUSED = [
     (weights_only, 3, ("weights",), "model.save"),
     (nan_weights, 3, ("diverged", "NaN"), "train again"),
     (ragged_output, 4, ("'words'", "RaggedTensor"), "ragged=False"),
-    (strange_op, 4, ("Bucketize", "bins"), "Discretize"),
+    (strange_op, 4, ("Cholesky", "functional"), "has no linear algebra"),
 ]
 
 

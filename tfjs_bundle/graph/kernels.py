@@ -134,10 +134,16 @@ _KERNELS: Mapping[str, tuple[str, ...]] = {
     "BroadcastTo": ("Tile",),
 }
 
-#: What a user may know a layer by when its op cannot run.
-_CURES = {
-    "Bucketize": "Discretize the feature before the model, or leave the Discretization layer out of it.",
-}
+_LINEAR_ALGEBRA = (
+    *("Cholesky", "CholeskyV2", "Eig", "Lu", "MatrixDeterminant", "MatrixInverse", "MatrixSolve"),
+    *("MatrixTriangularSolve", "Qr", "SelfAdjointEigV2", "Svd"),
+)
+
+#: What to do where more can be said than for any op.
+_CURES = dict.fromkeys(
+    _LINEAR_ALGEBRA,
+    "TensorFlow.js has no linear algebra: compute this part before or after the model, or once, as a weight.",
+)
 
 
 @dataclass(frozen=True)
