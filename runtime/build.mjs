@@ -97,6 +97,26 @@ const slimTfjs = {
       contents: replaceOnce(read(path), /setOutputAtIndex\(flatIndex, A\[/, "result[flatIndex] = (A["),
       loader: "js",
     }));
+    // Casting to float hands the integers' or bools' buffer on under the name of floats: shaders that copy
+    // (Transpose) do not compile for it, and others read its bits as floats.
+    build.onLoad({ filter: /tfjs-backend-webgpu[\\/]dist[\\/]kernels[\\/]Cast\.js$/ }, ({ path }) => ({
+      contents: `import { multiplyConfig } from "./Multiply";\n${replaceOnce(
+        read(path),
+        /if \(!util\.hasEncodingLoss\(x\.dtype, dtype\)\) \{/,
+        `if (dtype === "float32" && x.dtype !== dtype) {
+           if (backend.shouldExecuteOnCPU([x])) {
+             const values = Float32Array.from(backend.tensorMap.get(x.dataId).values);
+             return backend.makeTensorInfo(x.shape, dtype, values);
+           }
+           const one = backend.makeTensorInfo([], dtype, new Float32Array([1]));
+           const result = multiplyConfig.kernelFunc({ inputs: { a: x, b: one }, backend });
+           backend.disposeData(one.dataId);
+           return result;
+         }
+         $&`,
+      )}`,
+      loader: "js",
+    }));
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
       contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
