@@ -245,6 +245,10 @@ async function start(load: Load): Promise<Started> {
   } catch (error) {
     abort.abort();
     host?.terminate();
+    // A script that was checked a moment ago and cannot be imported now: is the server gone?
+    if (!isBundleError(error) && !signal?.aborted && !(await isThere(scripts[0]!, store))) {
+      throw new BundleError("network", "the server could not be reached for the runtime.", { cause: error });
+    }
     throw error;
   } finally {
     signal?.removeEventListener("abort", stop);
@@ -253,6 +257,15 @@ async function start(load: Load): Promise<Started> {
 
 /** The module that runs preprocessing programs; in bundles that have one. */
 const PROGRAM_PART = "program";
+
+/** Whether the file can be had at its address, from the host or from the service worker. */
+async function isThere(file: ManifestFile, store: Store): Promise<boolean> {
+  const request = fetch(new URL(file.path, store.baseUrl), { method: "HEAD", cache: "no-store" });
+  return request.then(
+    () => true,
+    () => false,
+  );
+}
 
 function only(manifest: Manifest, role: ManifestFile["role"], part?: string): ManifestFile {
   const [file] = filesFor(manifest, { roles: [role], parts: part ? [part] : undefined });

@@ -27,9 +27,11 @@ const CONTROL_MS = 15_000;
 
 /** Register `sw.js` of the bundle at `baseUrl`; never throws, `control()` says how it went. */
 export function registerOffline(baseUrl: string | URL, build: Build | null): Offline {
-  const control = start(directoryUrl(baseUrl), build).catch(
+  const started = start(directoryUrl(baseUrl), build).catch(
     (error): Control => no(`the service worker could not be started (${messageOf(error)})`),
   );
+  // A browser that is busy, or whose storage is, may leave even the registration without an answer.
+  const control = Promise.race([started, tooLong()]);
   return { control: () => control };
 }
 
@@ -61,7 +63,6 @@ function controlOf(
   return new Promise((resolve) => {
     let failure = "the service worker could not be installed";
     const done = (result: Control) => {
-      clearTimeout(timer);
       container.removeEventListener("controllerchange", onControl);
       container.removeEventListener("message", onMessage);
       resolve(result);
@@ -70,7 +71,6 @@ function controlOf(
     const onMessage = ({ data }: MessageEvent) => {
       if (data?.type === "install-failed") failure = String(data.reason);
     };
-    const timer = setTimeout(() => done(no("the service worker took too long to start")), CONTROL_MS);
     container.addEventListener("controllerchange", onControl);
     container.addEventListener("message", onMessage);
     container.startMessages();
@@ -103,6 +103,12 @@ function ask(worker: ServiceWorker, request: WorkerRequest): Promise<unknown> {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }) => resolve(data);
     worker.postMessage(request, [port2]);
+  });
+}
+
+function tooLong(): Promise<Control> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(no("the service worker took too long to start")), CONTROL_MS);
   });
 }
 

@@ -195,7 +195,9 @@ async function fetchShellFile({
 }
 
 async function tellPages(error: unknown): Promise<never> {
-  const reason = error instanceof Error ? error.message : String(error);
+  const full = error instanceof DOMException && error.name === "QuotaExceededError";
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = full ? "the browser's storage is full" : message;
   for (const page of await pages()) page.postMessage({ type: "install-failed", reason });
   throw error;
 }

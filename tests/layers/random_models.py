@@ -169,9 +169,10 @@ def _picture_shape(k: Any, draw: random.Random, x: Any) -> Any:
     choices = [
         k.layers.GlobalAveragePooling2D(),
         k.layers.GlobalMaxPooling2D(),
-        k.layers.UpSampling2D(2, interpolation=draw.choice(("nearest", "bilinear"))),
+        k.layers.UpSampling2D(2),
     ]
     if all(x.shape[1:3]):
+        choices += [k.layers.UpSampling2D(2, interpolation="bilinear")]  # cannot be traced for unknown sizes
         choices += [k.layers.Flatten(), k.layers.Reshape((-1, x.shape[-1])), k.layers.Permute((2, 1, 3))]
     return draw.choice(choices)(x)
 
@@ -215,8 +216,9 @@ def _computed(k: Any, draw: random.Random, x: Any) -> Any:
 
 
 def _merged(k: Any, draw: random.Random, x: Any, tensors: list[Any]) -> Any:
+    # sizes that are unknown need not be the same ones
     alike = [y for y in tensors if y is not x and y.shape == x.shape]
-    if not alike:
+    if not alike or None in x.shape[1:]:
         return None
     y = draw.choice(alike)
     names = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")

@@ -60,7 +60,7 @@ class Worker:
         self._answer("step", "tracing")
         freeze(self._model, Path(directory))
 
-    def predict(self, inputs: list[np.ndarray], traced: bool) -> list[np.ndarray]:
+    def predict(self, inputs: list[np.ndarray], traced: bool = False) -> list[np.ndarray]:
         """Return the reference prediction, one array per output in the signature's order."""
         assert self._model, "open comes first"
         return self._model.reference(inputs, traced)

@@ -1,4 +1,4 @@
-"""Loops of few steps run two to seven times as fast as straight nodes: TF.js waits for each step's condition.
+"""Loops of few steps run faster as straight nodes: TF.js waits for the condition of each step of a loop.
 
 docs/architecture.md has the measurements.
 """
