@@ -298,6 +298,16 @@ def application(family: str, name: str) -> Built:
     return model, {"image": images * 80 + 128 if family in _RAW else images}
 
 
+_SMALL_TRANSFORMER = {
+    "vocabulary_size": 60,
+    "num_layers": 2,
+    "num_heads": 2,
+    "hidden_dim": 24,
+    "intermediate_dim": 48,
+    "max_sequence_length": 12,
+}
+
+
 def hub_backbones() -> dict[str, Callable[[], Built]]:
     """Return small backbones of keras-hub, of three kinds; none where it is not installed."""
     keras()
@@ -307,25 +317,11 @@ def hub_backbones() -> dict[str, Callable[[], Built]]:
         return {}
 
     def bert() -> Built:
-        model = keras_hub.models.BertBackbone(
-            vocabulary_size=60,
-            num_layers=2,
-            num_heads=2,
-            hidden_dim=24,
-            intermediate_dim=48,
-            max_sequence_length=12,
-        )
+        model = keras_hub.models.BertBackbone(**_SMALL_TRANSFORMER)
         return model, _hub_text(model)
 
     def gpt2() -> Built:
-        model = keras_hub.models.GPT2Backbone(
-            vocabulary_size=60,
-            num_layers=2,
-            num_heads=2,
-            hidden_dim=24,
-            intermediate_dim=48,
-            max_sequence_length=12,
-        )
+        model = keras_hub.models.GPT2Backbone(**_SMALL_TRANSFORMER)
         return model, _hub_text(model)
 
     def resnet() -> Built:

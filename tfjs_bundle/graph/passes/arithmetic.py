@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_bundle.graph.ir import Node
-from tfjs_bundle.graph.passes.known_values import Shapes, known_value
+from tfjs_bundle.graph.passes.known_values import ELEMENTWISE, Shapes, known_value
 from tfjs_bundle.graph.passes.rewriting import Emitter
 
 _PROTO = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL"}
@@ -25,21 +25,6 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
     "Abs": np.abs,
     "Neg": np.negative,
     "Exp": np.exp,
-}
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "AddV2": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "RealDiv": np.divide,
-    "FloorDiv": np.floor_divide,
-    "Maximum": np.maximum,
-    "Minimum": np.minimum,
-    "Less": np.less,
-    "LessEqual": np.less_equal,
-    "GreaterEqual": np.greater_equal,
-    "Equal": np.equal,
-    "NotEqual": np.not_equal,
-    "LogicalAnd": np.logical_and,
 }
 _COMPARISONS = frozenset(["Less", "LessEqual", "GreaterEqual", "Equal", "NotEqual", "LogicalAnd"])
 
@@ -213,13 +198,8 @@ class Value:
     def _pick(self, index: int, axis: int) -> Value:
         if self.array is not None:
             return self._known(self.array.take(index, axis), self.dtype)
-        inputs = [
-            self.tensor,
-            self.emit.const(np.int32(index), "index"),
-            self.emit.const(np.int32(axis), "axis"),
-        ]
-        types: dict[str, str | int] = {"Tparams": self.proto, "Tindices": "DT_INT32", "Taxis": "DT_INT32"}
-        reference = self.emit.op("GatherV2", "element", inputs, batch_dims=0, **types)
+        at, along = self.emit.const(np.int32(index), "index"), self.emit.const(np.int32(axis), "axis")
+        reference = self.emit.gather(self.tensor, at, along, "element", self.proto)
         return Value(self.emit, self.dtype, reference=reference)
 
     def _unary(self, op: str) -> Value:
@@ -234,7 +214,7 @@ class Value:
         dtype = "bool" if op in _COMPARISONS else self.dtype
         if self.array is not None and other.array is not None:
             with np.errstate(divide="ignore", invalid="ignore"):  # what is divided by 0 is not used
-                return self._known(_BINARY[op](self.array, other.array), dtype)
+                return self._known(ELEMENTWISE[op](self.array, other.array), dtype)
         inputs = [self.tensor, other.tensor]
         types = {} if op == "LogicalAnd" else {"T": self.proto}
         return Value(self.emit, dtype, reference=self.emit.op(op, op.lower(), inputs, **types))

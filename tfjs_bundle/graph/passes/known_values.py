@@ -16,7 +16,8 @@ from tfjs_bundle.graph.ir import Node, node_name
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 
-_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+#: Ops of one or two arguments as numpy has them.
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "AddV2": np.add,
     "Sub": np.subtract,
     "Mul": np.multiply,
@@ -81,7 +82,7 @@ class _Search:
             return _sizes(self._shapes.get(node.inputs[0]), slice(None))
         if node.op == "StridedSlice":
             return self._slice(node, depth)
-        if node.op not in ("Cast", "Pack", *_ELEMENTWISE):
+        if node.op not in ("Cast", "Pack", *ELEMENTWISE):
             return None
         inputs = []
         for tensor in node.inputs:
@@ -94,7 +95,7 @@ class _Search:
         if node.op == "Pack":
             return np.stack(inputs, int(node.attrs.get("axis", {}).get("i", 0)))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(_ELEMENTWISE[node.op](*inputs))
+            return np.asarray(ELEMENTWISE[node.op](*inputs))
 
     def _slice(self, node: Node, depth: int) -> np.ndarray | None:
         """Return ``vector[begin:end:stride]`` or ``vector[begin]``; a shape's other sizes may be unknown."""

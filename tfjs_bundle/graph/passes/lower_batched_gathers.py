@@ -42,9 +42,7 @@ def lower_batched_gathers(graph: GraphModel) -> GraphModel:
         offsets = _offsets(batches, length, emit)
         places = emit.op("AddV2", "places", [rows, offsets], T="DT_INT32")
         vector = _reshape(places, [one], "all_places", "DT_INT32", emit)
-        types = {"Tparams": dtype, "Tindices": "DT_INT32", "Taxis": "DT_INT32"}
-        inputs = [flat, vector, emit.const(np.int32(0), "first_axis")]
-        gathered = emit.op("GatherV2", "gathered", inputs, batch_dims=0, **types)
+        gathered = emit.gather(flat, vector, emit.const(np.int32(0), "first_axis"), "gathered", dtype)
         whole = pack([*of_indices, *rest], emit)
         emit.last("Reshape", [gathered, whole], T=dtype, Tshape="DT_INT32")
         return True

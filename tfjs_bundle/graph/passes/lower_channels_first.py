@@ -71,15 +71,8 @@ def _picture_last(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
     picture = _transpose(node.inputs[2], _to_last(format_), "channels_last", node, emit)
     sizes_type = str(node.attrs.get("Tshape", {}).get("type", "DT_INT32"))
     order = emit.const(np.array(_to_last(format_), np.int32), "sizes_order")
-    sizes = emit.op(
-        "GatherV2",
-        "sizes",
-        [node.inputs[0], order, emit.const(np.int32(0), "sizes_axis")],
-        Tparams=sizes_type,
-        Tindices="DT_INT32",
-        Taxis="DT_INT32",
-        batch_dims=0,
-    )
+    axis = emit.const(np.int32(0), "sizes_axis")
+    sizes = emit.gather(node.inputs[0], order, axis, "sizes", sizes_type)
     _run(node, [sizes, node.inputs[1], picture, *node.inputs[3:]], emit)
     return True
 

@@ -35,9 +35,8 @@ def lower_crop_and_resize(graph: GraphModel) -> GraphModel:
 
         def read_at(row: Value, column: Value) -> Value:
             index = start + row.cast("int32") * width + column.cast("int32")
-            inputs = [pixels, index.reshape(-1).tensor, emit.const(np.int32(0), "axis")]
-            types = {"Tparams": "DT_FLOAT", "Tindices": "DT_INT32", "Taxis": "DT_INT32"}
-            found = emit.op("GatherV2", "pixels", inputs, batch_dims=0, **types)
+            places = index.reshape(-1).tensor
+            found = emit.gather(pixels, places, emit.const(np.int32(0), "axis"), "pixels", "DT_FLOAT")
             shape = [known(emit, np.int32(-1)), wanted[0], wanted[1], channels]
             return Value(emit, "float32", reference=_reshape(found, shape, emit))
 

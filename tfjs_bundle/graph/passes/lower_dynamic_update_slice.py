@@ -39,7 +39,7 @@ def lower_dynamic_update_slice(graph: GraphModel) -> GraphModel:
                 continue
             at = emit.const(np.array([axis], np.int32), f"axis_{axis}")
             size, width, start = (
-                _element(each, at, zero, f"{name}_{axis}", emit)
+                emit.gather(each, at, zero, f"{name}_{axis}", "DT_INT32")
                 for name, each in (("size", sizes), ("width", update_sizes), ("start", starts))
             )
             one = emit.const(np.int32(1), f"one_{axis}")
@@ -53,15 +53,8 @@ def lower_dynamic_update_slice(graph: GraphModel) -> GraphModel:
             last = emit.op("Sub", f"last_{axis}", [width, one], T="DT_INT32")
             least = emit.op("Maximum", f"least_{axis}", [offsets, zero], T="DT_INT32")
             taken = emit.op("Minimum", f"taken_{axis}", [least, last], T="DT_INT32")
-            update = emit.op(
-                "GatherV2",
-                f"spread_{axis}",
-                [update, taken, emit.const(np.int32(axis), f"along_{axis}")],
-                Tparams=dtype,
-                Tindices="DT_INT32",
-                Taxis="DT_INT32",
-                batch_dims=0,
-            )
+            along = emit.const(np.int32(axis), f"along_{axis}")
+            update = emit.gather(update, taken, along, f"spread_{axis}", dtype)
             form = np.ones(rank, np.int32)
             form[axis] = -1
             here = emit.op(
@@ -94,16 +87,3 @@ def _rank(
     if indices is not None and indices.value is not None:
         return len(indices.value)
     return int(indices.attrs["N"]["i"]) if indices is not None and indices.op == "Pack" else None
-
-
-def _element(vector: str, index: str, axis: str, hint: str, emit: Emitter) -> str:
-    """Return the elements of ``vector`` at ``index``, a vector of one."""
-    return emit.op(
-        "GatherV2",
-        hint,
-        [vector, index, axis],
-        Tparams="DT_INT32",
-        Tindices="DT_INT32",
-        Taxis="DT_INT32",
-        batch_dims=0,
-    )

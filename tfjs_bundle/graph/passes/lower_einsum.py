@@ -161,15 +161,7 @@ def _sizes(shape: str, axes: list[int], hint: str, emit: Emitter) -> str:
     """Pick the sizes of ``axes`` (at least one) out of a shape tensor."""
     indices = emit.const(np.array(axes, np.int32), f"{hint}_axes")
     zero = emit.const(np.int32(0), f"{hint}_axis")
-    return emit.op(
-        "GatherV2",
-        hint,
-        [shape, indices, zero],
-        Tparams="DT_INT32",
-        Tindices="DT_INT32",
-        Taxis="DT_INT32",
-        batch_dims=0,
-    )
+    return emit.gather(shape, indices, zero, hint, "DT_INT32")
 
 
 def _concat(parts: list[str], hint: str, emit: Emitter) -> str:

@@ -44,6 +44,11 @@ class Emitter:
         output = ":output" if self._suffix else ""
         return [f"{node.name}{output}:{index}" for index in range(count)]
 
+    def gather(self, tensor: str, indices: str, axis: str, hint: str, dtype: str) -> str:
+        """Add a GatherV2 without batches; ``indices`` and ``axis`` are int32, ``dtype`` is the tensor's."""
+        types = {"Tparams": dtype, "Tindices": "DT_INT32", "Taxis": "DT_INT32"}
+        return self.op("GatherV2", hint, [tensor, indices, axis], batch_dims=0, **types)
+
     def const(self, value: np.ndarray | np.generic, hint: str) -> str:
         """Add a constant and return the reference to it."""
         return self._add(constant(self._name(hint), value))
