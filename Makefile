@@ -56,9 +56,11 @@ test-python: runtime browser
 		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
 	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile $(TESTS)
 
+# AGAIN=1 goes on where a run was interrupted, and runs again what was wrong in it.
+AGAIN ?=
 .PHONY: coverage
-coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (half an hour)
-	@$(PY) tests/layers/layer_coverage.py
+coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (an hour)
+	@$(PY) tests/layers/layer_coverage.py $(if $(AGAIN),--again)
 
 # keras-hub brings packages that nothing else needs: it lives beside the environment, and sees what is in it.
 HUB := .venv-keras-hub

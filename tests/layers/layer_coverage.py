@@ -1,12 +1,15 @@
 """Runs every case of the layer suite on every backend and writes the table of docs/coverage.md.
 
 ``make coverage`` runs all of it; ``python tests/layers/layer_coverage.py --only Conv2D --backend wasm`` a
-part, and then writes nothing. Ends with 1 where a case is wrong.
+part, and then writes nothing. Every verdict is noted as it comes: ``--again`` goes on where a run of all was
+interrupted, and runs again what was wrong in it. Ends with 1 where a case is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import multiprocessing
 import os
 import re
@@ -22,6 +25,8 @@ from layer_case import LayerCase  # noqa: E402
 from suite import NOT_RUN, REFUSED, RIGHT, WRONG, Verdict, suite  # noqa: E402
 
 TABLE = Path(__file__).parents[2] / "docs" / "coverage.md"
+#: What the last run of all found: a line of JSON per case; the last of a name counts.
+RECORD = Path(__file__).parents[2] / "build" / "coverage.jsonl"
 BACKENDS = ("cpu", "wasm", "webgl", "webgpu")
 
 #: The case's name to what each backend made of it.
@@ -33,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", help="a regular expression that the case's name must contain")
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="by default, all")
+    parser.add_argument("--again", action="store_true", help="what the last run of all left or got wrong")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="browsers at once")
     given = parser.parse_args(arguments)
 
@@ -40,10 +46,22 @@ def main(arguments: Sequence[str]) -> int:
 
     cases = [case for case in CASES if not given.only or re.search(given.only, case.name)]
     backends = tuple(given.backend or BACKENDS)
-    results = run([case.name for case in cases], layer_case, backends, given.jobs)
-    if not given.only and backends == BACKENDS:
-        TABLE.write_text(table(cases, results), encoding="utf-8")
-        print(f"written: {TABLE}")
+    if given.only or backends != BACKENDS:
+        return int(is_wrong(run([case.name for case in cases], layer_case, backends, given.jobs)))
+
+    RECORD.parent.mkdir(exist_ok=True)
+    if not given.again:
+        RECORD.unlink(missing_ok=True)
+    settled = {
+        name: verdicts
+        for name, verdicts in recorded().items()
+        if all(verdict.status in (RIGHT, REFUSED) for verdict in verdicts.values())
+    }
+    left = [case.name for case in cases if case.name not in settled]
+    results = settled | run(left, layer_case, backends, given.jobs, RECORD)
+    results = {case.name: results[case.name] for case in cases}
+    TABLE.write_text(table(cases, results), encoding="utf-8")
+    print(f"written: {TABLE}")
     return int(is_wrong(results))
 
 
@@ -54,19 +72,35 @@ def layer_case(name: str) -> LayerCase:
     return next(case for case in CASES if case.name == name)
 
 
+def recorded() -> Results:
+    """Return what :data:`RECORD` says."""
+    if not RECORD.exists():
+        return {}
+    lines = map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())
+    return {
+        name: {backend: Verdict(**verdict) for backend, verdict in verdicts.items()}
+        for name, verdicts in lines
+    }
+
+
 def run(
-    names: Sequence[str], find: Callable[[str], LayerCase], backends: Sequence[str], jobs: int
+    names: Sequence[str],
+    find: Callable[[str], LayerCase],
+    backends: Sequence[str],
+    jobs: int,
+    record: Path | None = None,
 ) -> Results:
     """Run the cases named, in ``jobs`` processes, each with a browser and a TensorFlow of its own.
 
     Args:
         find: a function of a module, for the processes import it by name.
+        record: a file to which every case adds a line, as :func:`recorded` reads it.
     """
     started = time.monotonic()
     shares = [names[start::jobs] for start in range(jobs)]
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        done = [pool.submit(_run_share, share, find, tuple(backends)) for share in shares if share]
+        done = [pool.submit(_run_share, share, find, tuple(backends), record) for share in shares if share]
         results = {name: verdicts for share in done for name, verdicts in share.result().items()}
     for status in (RIGHT, REFUSED, WRONG, NOT_RUN):
         counts = (f"{backend} {_count(results, backend, status)}" for backend in backends)
@@ -80,7 +114,12 @@ def is_wrong(results: Results) -> bool:
     return any(verdict.status == WRONG for verdicts in results.values() for verdict in verdicts.values())
 
 
-def _run_share(names: Sequence[str], find: Callable[[str], LayerCase], backends: tuple[str, ...]) -> Results:
+def _run_share(
+    names: Sequence[str],
+    find: Callable[[str], LayerCase],
+    backends: tuple[str, ...],
+    record: Path | None,
+) -> Results:
     from playwright.sync_api import sync_playwright
 
     from tfjs_bundle.convert.child import Child
@@ -93,6 +132,8 @@ def _run_share(names: Sequence[str], find: Callable[[str], LayerCase], backends:
             for name in names:
                 results[name] = running.run(find(name))
                 _report(name, results[name])
+                if record:
+                    _note(record, name, results[name])
         browser.close()
     return results
 
@@ -101,6 +142,12 @@ def _report(name: str, verdicts: Mapping[str, Verdict]) -> None:
     statuses = "  ".join(f"{backend} {verdict.status}" for backend, verdict in verdicts.items())
     details = {f"    {verdict.status}: {verdict.detail}" for verdict in verdicts.values() if verdict.detail}
     print("\n".join([f"{name}:  {statuses}", *sorted(details)]), flush=True)
+
+
+def _note(record: Path, name: str, verdicts: Mapping[str, Verdict]) -> None:
+    line = [name, {backend: dataclasses.asdict(verdict) for backend, verdict in verdicts.items()}]
+    with record.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def table(cases: Iterable[LayerCase], results: Results) -> str:
