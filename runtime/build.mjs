@@ -13,6 +13,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import * as esbuild from "esbuild";
+import { cureTfjs } from "./cures.mjs";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const SOURCE = "runtime/src";
@@ -86,37 +87,6 @@ const slimTfjs = {
         return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
       },
     );
-    // Maxima start at -1e20, so that a row of anything below (attention masks are -3e38) has a wrong one. WebGL
-    // has no literal for infinity; no finite float is beyond this one.
-    build.onLoad({ filter: /tfjs-backend-webgl[\\/]dist[\\/](reduce|pool)_gpu\.js$/ }, ({ path }) => ({
-      contents: read(path).replaceAll("1.0 / 1e-20", "3.402823466e+38"),
-      loader: "js",
-    }));
-    // The shader hands integers and bools to a function of floats: it does not compile for them.
-    build.onLoad({ filter: /tfjs-backend-webgpu[\\/]dist[\\/]transpose_webgpu\.js$/ }, ({ path }) => ({
-      contents: replaceOnce(read(path), /setOutputAtIndex\(flatIndex, A\[/, "result[flatIndex] = (A["),
-      loader: "js",
-    }));
-    // Casting to float hands the integers' or bools' buffer on under the name of floats: shaders that copy
-    // (Transpose) do not compile for it, and others read its bits as floats.
-    build.onLoad({ filter: /tfjs-backend-webgpu[\\/]dist[\\/]kernels[\\/]Cast\.js$/ }, ({ path }) => ({
-      contents: `import { multiplyConfig } from "./Multiply";\n${replaceOnce(
-        read(path),
-        /if \(!util\.hasEncodingLoss\(x\.dtype, dtype\)\) \{/,
-        `if (dtype === "float32" && x.dtype !== dtype) {
-           if (backend.shouldExecuteOnCPU([x])) {
-             const values = Float32Array.from(backend.tensorMap.get(x.dataId).values);
-             return backend.makeTensorInfo(x.shape, dtype, values);
-           }
-           const one = backend.makeTensorInfo([], dtype, new Float32Array([1]));
-           const result = multiplyConfig.kernelFunc({ inputs: { a: x, b: one }, backend });
-           backend.disposeData(one.dataId);
-           return result;
-         }
-         $&`,
-      )}`,
-      loader: "js",
-    }));
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
       contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
@@ -195,7 +165,7 @@ async function buildEngine() {
     },
     entryNames: "runtime/[name]-[hash]",
     chunkNames: "runtime/tfjs-[hash]",
-    plugins: [slimTfjs],
+    plugins: [slimTfjs, cureTfjs],
   });
   const outputs = new Map(
     Object.entries(result.metafile.outputs).map(([path, value]) => [outputPath(path), value]),

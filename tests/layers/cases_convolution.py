@@ -46,6 +46,18 @@ def _plain(dimensions: int) -> Iterator[LayerCase]:
     yield single(layer, "even kernel, same", shape, {"filters": 3, "kernel_size": 2, "padding": "same"})
     yield single(layer, "strides 2", shape, {**base, "strides": 2})
     yield single(layer, "strides 3, same", shape, {**base, "strides": 3, "padding": "same"})
+    yield single(
+        layer,
+        "kernel of 1, strides 2, same, unknown sizes",
+        config={**base, "kernel_size": 1, "strides": 2, "padding": "same"},
+        **_unknown(dimensions, 3),
+    )
+    yield single(
+        layer,
+        "kernel of 2, strides 4, same, unknown sizes",
+        config={**base, "kernel_size": 2, "strides": 4, "padding": "same"},
+        **_unknown(dimensions, 3),
+    )
     yield single(layer, "dilation 2", shape, {**base, "kernel_size": 2, "dilation_rate": 2})
     yield single(layer, "dilation 2, same", shape, {**base, "dilation_rate": 2, "padding": "same"})
     yield single(
@@ -63,6 +75,7 @@ def _plain(dimensions: int) -> Iterator[LayerCase]:
             "kernel and strides that differ, same",
             shape,
             {**base, "kernel_size": kernel, "strides": uneven, "padding": "same"},
+            sampled=True,
         )
         yield single(
             layer, "dilations that differ", shape, {**base, "kernel_size": 2, "dilation_rate": dilated}
@@ -146,6 +159,12 @@ def _spread(layer: str, dimensions: int, base: dict[str, Any]) -> Iterator[Layer
     yield single(layer, "one channel", _shape(dimensions, 1), {**same, "depth_multiplier": 3})
     yield single(layer, "strides 2", shape, {**base, "strides": 2})
     yield single(layer, "strides 2, same", shape, {**same, "strides": 2, "depth_multiplier": 2})
+    yield single(
+        layer,
+        "kernel of 1, strides 2, same, unknown sizes",
+        config={**same, "kernel_size": 1, "strides": 2},
+        **_unknown(dimensions, 3),
+    )
     yield single(layer, "dilation 2", shape, {**base, "kernel_size": 2, "dilation_rate": 2})
     yield single(
         layer, "dilation 2, same, multiplier 2", shape, {**same, "dilation_rate": 2, "depth_multiplier": 2}

@@ -55,6 +55,12 @@ def _windows(kind: str, dimensions: int) -> Iterator[LayerCase]:
         shape,
         {"pool_size": 2, "strides": 3, "padding": "same"},
     )
+    yield single(
+        layer,
+        "window of 1, strides 2, same, unknown sizes",
+        config={"pool_size": 1, "strides": 2, "padding": "same"},
+        **_unknown(dimensions),
+    )
     if dimensions > 1:
         window, strides = {2: ((3, 2), (1, 2)), 3: ((1, 3, 2), (2, 1, 3))}[dimensions]
         yield single(
@@ -83,11 +89,15 @@ def _windows(kind: str, dimensions: int) -> Iterator[LayerCase]:
         **_unknown(dimensions),
     )
     if kind == "Max":
-        infinite = mixed(3, *shape)
-        infinite[0] = -np.inf
-        infinite[1, 0] = np.inf
+        extreme = mixed(3, *shape)
+        extreme[0] = -3e38  # of infinities below TensorFlow makes its lowest float
+        extreme[1, 0] = np.inf
         yield single(
-            layer, "infinities, same", shape, {"pool_size": 2, "padding": "same"}, examples=((infinite,),)
+            layer,
+            "the lowest numbers, same",
+            shape,
+            {"pool_size": 2, "padding": "same"},
+            examples=((extreme,),),
         )
 
 
