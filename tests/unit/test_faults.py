@@ -15,10 +15,13 @@ from tfjs_bundle.graph.passes.rewriting import attributes, constant
 CPU, WASM, WEBGL, WEBGPU = "cpu", "wasm", "webgl", "webgpu"
 
 
-def refusing(node: Node, rank: int = 2, constants: tuple[Node, ...] = ()) -> set[str]:
-    """Return the backends that are not said to run a graph of ``node``."""
+def refusing(
+    node: Node, rank: int = 2, constants: tuple[Node, ...] = (), of_input: int | None = None
+) -> set[str]:
+    """Return the backends that are not said to run a graph of ``node``, of ``rank`` axes."""
     x = Node("x", "Placeholder", attrs=attributes(dtype="DT_FLOAT"))
-    graph = GraphModel([x, *constants, node], Signature((), ()), shapes={node.name: (2,) * rank})
+    shapes = {"x": (2,) * (of_input or rank), node.name: (2,) * rank}
+    graph = GraphModel([x, *constants, node], Signature((), ()), shapes=shapes)
     return {backend for backend, entry in support(graph).items() if not entry.supported}
 
 
@@ -31,6 +34,20 @@ def test_an_op_of_five_axes_keeps_the_graphics_cards_out(op, rank):
 
 def test_a_tile_of_five_axes_keeps_webgpu_out():
     assert refusing(Node("y", "Tile", ["x"], attributes(T="DT_FLOAT")), 5) == {WEBGPU}
+
+
+def test_seven_axes_are_for_cpu_alone_whatever_the_op():
+    assert refusing(Node("y", "AddV2", ["x", "x"], attributes(T="DT_FLOAT")), 7) == {WASM, WEBGL, WEBGPU}
+    assert refusing(Node("y", "AddV2", ["x", "x"], attributes(T="DT_FLOAT")), 6) == set()
+
+
+def test_an_op_that_takes_seven_axes_and_returns_fewer_is_for_cpu_alone():
+    total = Node("y", "Sum", ["x", "x"], attributes(T="DT_FLOAT"))
+    assert refusing(total, 5, of_input=7) == {WASM, WEBGL, WEBGPU}
+
+
+def test_a_new_shape_of_seven_axes_runs_everywhere():
+    assert refusing(Node("y", "Reshape", ["x", "x"], attributes(T="DT_FLOAT")), 7) == set()
 
 
 @pytest.mark.parametrize(
@@ -52,6 +69,10 @@ def test_one_hot_and_gathers_of_batches_keep_wasm_out():
     assert refusing(Node("y", "OneHot", ["x"], attributes(T="DT_FLOAT", axis=-1))) == {WASM}
     assert refusing(Node("y", "GatherV2", ["x"], attributes(batch_dims=1))) == {WASM}
     assert refusing(Node("y", "GatherV2", ["x"], attributes(batch_dims=0))) == set()
+
+
+def test_a_prelu_of_its_own_keeps_wasm_out():
+    assert refusing(Node("y", "Prelu", ["x", "x"], attributes(T="DT_FLOAT"))) == {WASM}
 
 
 def einsum(equation: str) -> Node:

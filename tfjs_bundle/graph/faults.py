@@ -16,6 +16,26 @@ from tfjs_bundle.graph.ir import GraphModel, Node, node_name
 _EVERY = frozenset(BACKENDS)
 _GPU = frozenset(("webgl", "webgpu"))
 _WASM = frozenset(("wasm",))
+_ALL_BUT_CPU = _EVERY - {"cpu"}
+
+#: Ops that only say anew how a tensor's elements are counted, which no kernel limits.
+_OF_ANY_RANK = frozenset(
+    [
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "Const",
+        "Identity",
+        "IdentityN",
+        "StopGradient",
+        "NoOp",
+        "Shape",
+        "Size",
+        "Rank",
+        "Reshape",
+        "ExpandDims",
+        "Squeeze",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -24,11 +44,13 @@ class _Place:
 
     Attributes:
         rank: of the node's first output, where the tracer knows it.
+        widest: the highest rank among its inputs and first output that the tracer knows; 0 if it knows none.
         nodes: the others beside it, by name.
     """
 
     node: Node
     rank: int | None
+    widest: int
     nodes: Mapping[str, Node]
 
     def type(self, attr: str) -> str:
@@ -47,6 +69,10 @@ def _always(_: _Place) -> bool:
 
 def _many_axes(place: _Place) -> bool:
     return place.rank is not None and place.rank > 4
+
+
+def _beyond_six_axes(place: _Place) -> bool:
+    return place.widest > 6
 
 
 def _dilated(place: _Place) -> bool:
@@ -93,6 +119,7 @@ _FAULTS: tuple[tuple[str, _Test, frozenset[str]], ...] = (
     ("OneHot", _always, _WASM),
     ("DenseBincount", _always, frozenset(("webgpu",))),
     ("GatherV2", _batched, _WASM),
+    ("Prelu", _always, _WASM),  # it broadcasts no slopes
     ("StridedSlice", _skips_other_than_floats, _WASM),
     ("StridedSlice", _skips_of_many_axes, _GPU),
     *((op, _many_axes, _GPU) for op in ("Pad", "PadV2", "MirrorPad", "ReverseV2", "Cumsum", "Cumprod")),
@@ -105,18 +132,29 @@ def faulty(graph: GraphModel) -> dict[str, frozenset[str]]:
     """Return for each backend the ops of ``graph`` that it has, and gets wrong as they are used there."""
     found: dict[str, set[str]] = {backend: set() for backend in BACKENDS}
     for place in _places(graph):
-        for op, applies, backends in _FAULTS:
-            if place.node.op == op and applies(place):
-                for backend in backends:
-                    found[backend].add(op)
+        for backends in _backends_that_fail(place):
+            for backend in backends:
+                found[backend].add(place.node.op)
     return {backend: frozenset(ops) for backend, ops in found.items()}
 
 
+def _backends_that_fail(place: _Place) -> Iterator[frozenset[str]]:
+    for op, applies, backends in _FAULTS:
+        if place.node.op == op and applies(place):
+            yield backends
+    if place.node.op not in _OF_ANY_RANK and _beyond_six_axes(place):
+        yield _ALL_BUT_CPU
+
+
 def _places(graph: GraphModel) -> Iterator[_Place]:
-    ops = {op for op, _, _ in _FAULTS}
     for function, nodes in graph.bodies():
+        shapes = {} if function else graph.shapes
         by_name = {node.name: node for node in nodes}
         for node in nodes:
-            if node.op in ops:
-                shape = None if function else graph.shapes.get(node.name)
-                yield _Place(node, None if shape is None else len(shape), by_name)
+            ranks = [len(shapes[tensor]) for tensor in (node.name, *node.inputs) if tensor in shapes]
+            yield _Place(
+                node,
+                len(shapes[node.name]) if node.name in shapes else None,
+                max(ranks, default=0),
+                by_name,
+            )
