@@ -145,8 +145,25 @@ def _cropping() -> Iterator[LayerCase]:
             "unknown sizes",
             (None, None, 2),
             {"height": 4, "width": 5},
-            examples=sizes((1, 7, 6, 2), (3, 9, 5, 2), (1, 3, 9, 2), kind=pictures),
+            examples=sizes(
+                (1, 7, 6, 2), (3, 9, 5, 2), (1, 3, 9, 2), (2, 6, 3, 2), (1, 2, 2, 2), kind=pictures
+            ),
         )
+        if layer == "CenterCrop":
+            yield single(
+                layer,
+                "unknown sizes, channels first",
+                (2, None, None),
+                {"height": 4, "width": 5, "data_format": FIRST},
+                examples=sizes((1, 2, 7, 6), (3, 2, 3, 9), kind=pictures),
+            )
+            yield single(
+                layer,
+                "unknown width",
+                (6, None, 2),
+                {"height": 4, "width": 5},
+                examples=sizes((1, 6, 7, 2), (3, 6, 3, 2), kind=pictures),
+            )
 
 
 def _equalization(

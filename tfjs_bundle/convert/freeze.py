@@ -37,7 +37,7 @@ from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS
 from tfjs_bundle.graph.program import TABLE
 
 if TYPE_CHECKING:
-    from tfjs_bundle.source.model import SourceModel
+    from tfjs_bundle.source.model import SourceModel, reason
 
 #: Tensors with at most this many elements stay constants of the trace, where grappler
 #: can compute with them; larger ones are attached afterwards.
@@ -142,7 +142,7 @@ def _trace(model: SourceModel) -> _Trace:
         raise
     except Exception as error:
         raise UnsupportedModelError(
-            f"The model cannot be traced: {type(error).__name__}: {_first_lines(error)}",
+            f"The model cannot be traced: {type(error).__name__}: {reason(error)}",
             "Its call() must work on symbolic tensors with training=False; check it with "
             "keras.Function or tf.function first.",
         ) from error
