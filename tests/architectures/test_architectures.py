@@ -1,4 +1,4 @@
-"""Whole architectures in Chromium, compared with Keras; ``make architectures`` runs more of them."""
+"""Whole models in Chromium, compared with Keras; ``make architectures`` runs more of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "layers"))
 
 import architectures
 from cases import case
+from special_models import SPECIAL_MODELS
 from suite import RIGHT, Suite, suite
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
@@ -26,9 +27,13 @@ def runner(child, chromium) -> Iterator[Suite]:
 @pytest.mark.parametrize("name", architectures.ARCHITECTURES)
 def test_an_architecture_predicts_what_keras_predicts(runner, name):
     verdicts = runner.run(case(name, architectures.ARCHITECTURES[name]))
-    assert {backend: found.status for backend, found in verdicts.items()} == {"wasm": RIGHT, "cpu": RIGHT}, (
-        verdicts
-    )
+    assert {found.status for found in verdicts.values()} == {RIGHT}, verdicts
+
+
+@pytest.mark.parametrize("name", SPECIAL_MODELS)
+def test_a_special_model_predicts_what_keras_predicts(runner, name):
+    verdicts = runner.run(SPECIAL_MODELS[name])
+    assert {found.status for found in verdicts.values()} == {RIGHT}, verdicts
 
 
 def test_every_model_of_keras_applications_belongs_to_a_family():
