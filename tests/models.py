@@ -95,9 +95,9 @@ def two_in_two_out() -> Built:
 
 
 def recurrent() -> Built:
-    """A masked embedding under a bidirectional LSTM and a GRU: loops, and bool tensors reversed."""
+    """A masked embedding of any length under a bidirectional LSTM and a GRU: loops, bool tensors reversed."""
     k = keras()
-    x = k.Input((7,), dtype="int32", name="tokens")
+    x = k.Input((None,), dtype="int32", name="tokens")
     y = k.layers.Embedding(50, 24, mask_zero=True)(x)
     y = k.layers.Bidirectional(k.layers.LSTM(16, return_sequences=True))(y)
     y = k.layers.GRU(9)(y)
