@@ -135,6 +135,18 @@ def test_ops_are_traced_to_their_layers(conversion):
     assert layers == {"depthwise_conv2d (DepthwiseConv2D)"}
 
 
+def test_shapes_are_known_inside_loops(conversion):
+    functions = conversion("recurrent").converted.graph.functions.values()
+    products = [
+        function.shapes.get(node.name)
+        for function in functions
+        for node in function.nodes
+        if node.op == "MatMul"
+    ]
+    assert products
+    assert {shape[-1] for shape in products} == {4 * 16, 3 * 9}  # four gates of an LSTM, three of a GRU
+
+
 def test_a_model_is_unchanged_by_its_trace(conversion, child, sample, tmp_path):
     conversion("recurrent")  # the child has held other models before
     model = sample("cnn")

@@ -77,6 +77,8 @@ def _recurrent(layer: str) -> Iterator[LayerCase]:
     yield single(layer, "relu", shape, {**base, "activation": "relu", "return_sequences": True})
     yield single(layer, "one step", (1, 3), base)
     yield single(layer, "40 steps", (40, 3), base)
+    yield single(layer, "128 steps, the most that are written out", (128, 3), base)
+    yield single(layer, "129 steps, a loop", (129, 3), base)
     yield single(
         layer,
         "unknown length",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfjs_bundle.errors import UnsupportedModelError
-from tfjs_bundle.graph.ir import GraphModel, Node, Signature
+from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature
 from tfjs_bundle.graph.kernels import support
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
 
@@ -63,6 +63,15 @@ def test_a_slice_that_leaves_elements_out_is_known_by_its_strides(dtype, stride,
     strides = constant("strides", np.array([1, stride], np.int32))
     node = Node("y", "StridedSlice", ["x", "x", "x", "strides"], attributes(T=dtype))
     assert refusing(node, rank, (strides,)) == backends
+
+
+def test_ranks_are_known_inside_loops_too():
+    node = Node("y", "SelectV2", ["x:z:0"], attributes(T="DT_FLOAT"))
+    body = Function("body", {"name": "body"}, [node], {}, shapes={"x": (2,) * 5, "y": (2,) * 5})
+    graph = GraphModel(
+        [Node("x", "Placeholder", attrs=attributes(dtype="DT_FLOAT"))], Signature((), ()), {"body": body}
+    )
+    assert {backend for backend, entry in support(graph).items() if not entry.supported} == {WEBGL, WEBGPU}
 
 
 def test_one_hot_and_gathers_of_batches_keep_wasm_out():

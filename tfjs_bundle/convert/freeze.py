@@ -22,7 +22,7 @@ import tensorflow as tf
 from google.protobuf.json_format import MessageToDict
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-from tensorflow.python.framework import convert_to_constants
+from tensorflow.python.framework import convert_to_constants, function_def_to_graph
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.training.saver import export_meta_graph
 
@@ -221,6 +221,7 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
     with inferred.as_default():
         tf.import_graph_def(graph_def, name="")
     groups = _convolution_groups(inferred.get_operations())
+    shapes = _shapes_in_loops(inferred, {proto.signature.name: proto for proto in graph_def.library.function})
     nodes = []
     for proto in graph_def.node:
         node = _node(proto, store)
@@ -246,7 +247,10 @@ def _to_ir(graph_def: Any, trace: _Trace, model: SourceModel, store: Any) -> Gra
     return GraphModel(
         nodes=nodes,
         signature=_signature(model, input_nodes, trace.outputs),
-        functions={proto.signature.name: _function(proto, store) for proto in graph_def.library.function},
+        functions={
+            proto.signature.name: _function(proto, store, shapes.get(proto.signature.name, {}))
+            for proto in graph_def.library.function
+        },
         versions=MessageToDict(graph_def.versions),
         layers={},
         shapes=_inferred_shapes(inferred.get_operations()),
@@ -295,6 +299,25 @@ def _inferred_shapes(operations: list[Any]) -> dict[str, tuple[int | None, ...]]
     return shapes
 
 
+def _shapes_in_loops(graph: Any, library: dict[str, Any]) -> dict[str, dict[str, tuple[int | None, ...]]]:
+    """Return the shapes inside the bodies and conditions of ``graph``'s loops, and of loops in these.
+
+    What a loop's variables are in every step is what it returns: TensorFlow's own invariants.
+    """
+    found = {}
+    for operation in graph.get_operations():
+        if operation.type not in ("While", "StatelessWhile"):
+            continue
+        shapes = [tensor.shape.as_proto() for tensor in operation.outputs]
+        for role in ("body", "cond"):
+            name = operation.get_attr(role).name
+            with graph.as_default():
+                inside = function_def_to_graph.function_def_to_graph(library[name], input_shapes=shapes)
+            found[name] = _inferred_shapes(inside.get_operations())
+            found |= _shapes_in_loops(inside, library)
+    return found
+
+
 def _convolution_groups(operations: list[Any]) -> dict[str, int]:
     """Return the groups of each convolution: TensorFlow infers them from the shapes of input and filter."""
     found = {}
@@ -339,12 +362,13 @@ def _node(proto: Any, store: Any) -> Node:
     return Node(proto.name, proto.op, list(proto.input), attrs, value)
 
 
-def _function(proto: Any, store: Any) -> Function:
+def _function(proto: Any, store: Any, shapes: dict[str, tuple[int | None, ...]]) -> Function:
     return Function(
         name=proto.signature.name,
         signature=MessageToDict(proto.signature),
         nodes=[_node(node, store) for node in proto.node_def],
         ret=dict(sorted(proto.ret.items())),  # protobuf's maps have no order
+        shapes=shapes,
     )
 
 

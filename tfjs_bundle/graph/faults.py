@@ -148,10 +148,11 @@ def _backends_that_fail(place: _Place) -> Iterator[frozenset[str]]:
 
 def _places(graph: GraphModel) -> Iterator[_Place]:
     for function, nodes in graph.bodies():
-        shapes = {} if function else graph.shapes
+        shapes = graph.functions[function].shapes if function else graph.shapes
         by_name = {node.name: node for node in nodes}
         for node in nodes:
-            ranks = [len(shapes[tensor]) for tensor in (node.name, *node.inputs) if tensor in shapes]
+            inputs = map(node_name, node.inputs) if function else node.inputs
+            ranks = [len(shapes[tensor]) for tensor in (node.name, *inputs) if tensor in shapes]
             yield _Place(
                 node,
                 len(shapes[node.name]) if node.name in shapes else None,

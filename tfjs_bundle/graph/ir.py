@@ -76,6 +76,8 @@ class Function:
         nodes: in topological order.
         ret: output argument to tensor (``"node:output:0"``).
         attrs: the function's own attributes, in protobuf's JSON form.
+        shapes: node or argument -> the shape of its first output that the tracer inferred, as
+            :attr:`GraphModel.shapes` has those of the main graph.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Function:
     nodes: list[Node]
     ret: dict[str, str]
     attrs: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
 
 
 @dataclass

@@ -79,6 +79,7 @@ class _Unrolling:
         self._new: list[Node] = []
         self._known: dict[str, Node] = {}  # new nodes whose values may be told
         self._constants: dict[tuple[str, str], str] = {}
+        self._shapes = dict(graph.shapes)
         self._taken = set(self._by_name)
 
     def run(self) -> GraphModel:
@@ -113,6 +114,7 @@ class _Unrolling:
             name = self._name(f"{self._loop.name}/{node.name.rsplit('/', 1)[-1]}")
             types = attributes(T=str(node.attrs["element_dtype"]["type"]), num=shape[0], axis=0)
             self._new.append(Node(name, "Unpack", [node.inputs[0]], types))
+            self._shapes |= {f"{name}:{i}" if i else name: shape[1:] for i in range(shape[0])}
             return _List(tuple(f"{name}:{index}" if index else name for index in range(shape[0])))
         if node.op.startswith(("TensorList", "EmptyTensorList", "While", "StatelessWhile")):
             kind = node.attrs.get("T", {}).get("list", {}).get("type", ["DT_VARIANT"])
@@ -170,6 +172,8 @@ class _Unrolling:
         if value is not None:  # counters
             made = constant(name, value)
         self._add(made)
+        if node.name in function.shapes:
+            self._shapes[name] = function.shapes[node.name]
         scope[node.name] = name
 
     def _with_list(self, node: Node, inputs: list[_Value], prefix: str) -> _Value:
@@ -266,4 +270,10 @@ class _Unrolling:
         outputs = tuple(output(spec) for spec in signature.outputs)
         layer = self._graph.layers.get(self._loop.name)
         layers = {**self._graph.layers, **({node.name: layer for node in self._new} if layer else {})}
-        return replace(self._graph, nodes=nodes, signature=replace(signature, outputs=outputs), layers=layers)
+        return replace(
+            self._graph,
+            nodes=nodes,
+            signature=replace(signature, outputs=outputs),
+            layers=layers,
+            shapes=self._shapes,
+        )
