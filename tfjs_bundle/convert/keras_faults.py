@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -21,8 +22,12 @@ def cured() -> Iterator[None]:
     the size of the batch's axis for that of the time's, which it has put in its place.
 
     ``CenterCrop`` of pictures of unknown size takes every picture to be larger than what it cuts out.
+
+    ``UpSampling2D`` of pictures of unknown size asks whether the new size is positive, which a tracer cannot
+    say, and ends there unless it repeats pixels.
     """
     with (
+        _replaced(keras.layers.UpSampling2D, "_resize_images", _up_sampling),
         _replaced(keras.layers.TimeDistributed, "call", _time_distributed),
         _replaced(keras.layers.CenterCrop, "transform_images", _center_crop),
     ):
@@ -85,3 +90,19 @@ def _part(size: Any, other: Any, target: int, other_target: int) -> Any:
     """Return how much of an axis is as long in proportion to the other one as the target's, at most all."""
     wanted = other * target // other_target
     return ops.maximum(ops.minimum(size, wanted), 1)
+
+
+def _up_sampling(original: Any) -> Any:
+    def resize_images(
+        self: Any, x: Any, height_factor: int, width_factor: int, data_format: str, interpolation: str
+    ) -> Any:
+        if interpolation == "nearest" or None not in x.shape[1:]:
+            return original(self, x, height_factor, width_factor, data_format, interpolation=interpolation)
+        if data_format == "channels_first":
+            x = ops.transpose(x, [0, 2, 3, 1])
+        height, width = ops.shape(x)[1:3]
+        size = ops.stack([height * height_factor, width * width_factor])
+        x = ops.cast(tf.image.resize(x, size, method=interpolation), x.dtype)
+        return ops.transpose(x, [0, 3, 1, 2]) if data_format == "channels_first" else x
+
+    return resize_images
