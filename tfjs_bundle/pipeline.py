@@ -6,10 +6,13 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from tfjs_bundle import convert, pack
 from tfjs_bundle.bundle import Bundle
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
+from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph import kernels, passes
 from tfjs_bundle.graph.partition import Partitioned, partition
 from tfjs_bundle.graph.ranges import input_ranges
@@ -19,7 +22,7 @@ from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
 from tfjs_bundle.site.render import render
 from tfjs_bundle.source.identify import SourceFile, identify
-from tfjs_bundle.verify.cases import golden_json
+from tfjs_bundle.verify.cases import SCALES, golden_json
 from tfjs_bundle.verify.parity import run as run_parity
 from tfjs_bundle.verify.parity import verify_build, verify_golden
 from tfjs_bundle.verify.plan import Plan, plan
@@ -73,12 +76,11 @@ def build(
         with progress.stage("reference", "Predicting the reference"):
             signature, uses = converted.graph.signature, input_uses(parts.program)
             presentation = present(file.name, converted.model_name, signature, options, progress, uses)
-            cases = _cases(converted, parts, presentation, options, progress)
-            golden = [convert.predict(converted, case.inputs, child) for case in cases.golden]
-            parity = [convert.predict(converted, case.inputs, child) for case in cases.parity]
+            reference = _predict(converted, parts, presentation, options, progress, child)
+            cases = reference.plan
             child.release()
         with progress.stage("pack", "Packing the weights"):
-            golden_file = golden_json(cases.golden, golden) if golden else None
+            golden_file = golden_json(cases.golden, reference.golden) if cases.golden else None
             files = pack.pack(graph, parts.program, golden_file, options.shard_size, workspace)
         with progress.stage("render", "Rendering the site"):
             spec = pack.describe(
@@ -88,7 +90,7 @@ def build(
             sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
             with progress.stage("verify", "Verifying in Chromium"):
-                report = verify_build(staging, cases.parity, parity, backends, options, progress)
+                report = verify_build(staging, cases.parity, reference.parity, backends, options, progress)
             stage.write_parity(staging, report.dumps())
             stage.publish(staging, output)
     bundle = replace(site.bundle, directory=output)
@@ -115,29 +117,61 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             converted = convert.convert(identify(against), options, child, Path(temporary))
             signature = converted.graph.signature
             presentation = present(location, converted.model_name, signature, options, progress)
-            cases = _cases(converted, partition(converted.graph), presentation, options, progress).parity
-            references = [convert.predict(converted, case.inputs, child) for case in cases]
+            parts = partition(converted.graph)
+            reference = _predict(converted, parts, presentation, options, progress, child)
         with progress.stage("verify", "Verifying in Chromium"):
-            report = run_parity(location, cases, references, backends=options.backends, progress=progress)
+            report = run_parity(
+                location,
+                reference.plan.parity,
+                reference.parity,
+                backends=options.backends,
+                progress=progress,
+            )
     return report
 
 
-def _cases(
+@dataclass(frozen=True)
+class _Reference:
+    """What the source itself predicts, case by case of the plan, by output name."""
+
+    plan: Plan
+    golden: tuple[dict[str, np.ndarray], ...]
+    parity: tuple[dict[str, np.ndarray], ...]
+
+
+def _predict(
     converted: convert.Converted,
     parts: Partitioned,
     presentation: Presentation,
     options: BuildOptions,
     progress: Progress,
-) -> Plan:
-    """Choose what is predicted, from values that the model takes."""
+    child: Child,
+) -> _Reference:
+    """Choose what is predicted, from values that the model takes, and predict it.
+
+    Raises:
+        UnsupportedModelError: the model takes none of the sizes that are tried where it leaves them open.
+    """
     graph = converted.graph
     ranges = {**presentation.ranges(), **input_ranges(graph)}
-    return plan(
-        graph.signature,
-        ranges,
-        options.data,
-        progress,
-        comparable=not converted.random,
-        nan=bool(graph.ops() & {"IsNan", "Bucketize"}),
-        choices=pools(input_uses(parts.program)),
-    )
+    open_sizes = any(spec.shape is None or None in spec.shape[1:] for spec in graph.signature.inputs)
+    failures = []
+    for scale in SCALES if open_sizes and options.data is None else SCALES[:1]:
+        cases = plan(
+            graph.signature,
+            ranges,
+            options.data,
+            progress,
+            comparable=not converted.random,
+            nan=bool(graph.ops() & {"IsNan", "Bucketize"}),
+            choices=pools(input_uses(parts.program)),
+            scale=scale,
+        )
+        try:
+            golden = tuple(convert.predict(converted, case.inputs, child) for case in cases.golden)
+            parity = tuple(convert.predict(converted, case.inputs, child) for case in cases.parity)
+        except UnsupportedModelError as failure:
+            failures.append(failure)
+        else:
+            return _Reference(cases, golden, parity)
+    raise failures[0]

@@ -326,9 +326,9 @@ def hub_backbones() -> dict[str, Callable[[], Built]]:
 
     def resnet() -> Built:
         model = keras_hub.models.ResNetBackbone(
-            input_conv_filters=[8],
+            input_conv_filters=[64],
             input_conv_kernel_sizes=[7],
-            stackwise_num_filters=[8, 16],
+            stackwise_num_filters=[64, 96],  # keras-hub wants 64 first
             stackwise_num_blocks=[1, 1],
             stackwise_num_strides=[1, 2],
             block_type="basic_block",

@@ -337,6 +337,15 @@ def test_a_source_that_cannot_be_built_is_one_clear_message(
     assert not (tmp_path.parents[1] / "evil.txt").exists()
 
 
+def test_open_sizes_are_tried_until_the_model_takes_them(command, tmp_path):
+    keras = models.keras()
+    x = keras.Input((None, 3), name="x")
+    path = models.save(keras.Model(x, keras.layers.Conv1D(2, 100)(x)), tmp_path)
+    assert command("build", path, "-o", "dist", "--no-verify").code == 0
+    golden = json.loads((tmp_path / "dist" / "model" / "golden.json").read_text())
+    assert golden["cases"][0]["inputs"]["x"]["shape"] == [1, 128, 3]
+
+
 def test_randomness_at_inference_is_refused(command, sample, dist):
     model, before = sample("random_sampling"), contents(dist)
     run = command("build", model.path, "-o", dist, "--custom-objects", model.custom_objects)

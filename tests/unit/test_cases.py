@@ -66,9 +66,13 @@ def test_open_sizes_are_more_than_one_agree_between_inputs_and_differ_between_ca
     assert two.inputs["picture"].shape == (3, 96, 96, 3)
 
 
-def test_open_sizes_can_be_given():
-    (case,) = draw_cases([info("wave", (None, None))], batches=(2,), sizes={"wave": (None, 16000)})
-    assert case.inputs["wave"].shape == (2, 16000)
+def test_open_sizes_are_scaled_and_those_of_pictures_not_beyond_reason():
+    wave, picture = info("wave", (None, None)), info("picture", (None, None, None, 3))
+    (large,) = draw_cases([wave, picture], batches=(2,), scale=128)
+    assert large.inputs["wave"].shape == (2, 2048)
+    assert large.inputs["picture"].shape == (2, 256, 256, 3)
+    (small,) = draw_cases([wave, picture], batches=(2,), scale=1 / 4)
+    assert small.inputs["wave"].shape == (2, 4)
 
 
 def test_awkward_cases_are_zeros_and_extremes_in_batches_of_two():

@@ -29,6 +29,11 @@ BATCHES = (1, 3)
 SPATIAL_SIZES = (64, 96)
 SEQUENCE_SIZES = (16, 24)
 
+#: By what to multiply these, in turn, until the model takes them: tables of positions end, and windows of a
+#: spectrogram need some thousand samples. Pictures grow at most :data:`_LARGEST_PICTURES` times.
+SCALES = (1, 1 / 4, 8, 128)
+_LARGEST_PICTURES = 4
+
 #: Floats of the awkward cases lie between this and its negative, where the model does not say what it takes.
 LARGE = 100.0
 
@@ -157,8 +162,8 @@ def draw_cases(
     *,
     ranges: Mapping[str, tuple[float, float]] | None = None,
     batches: Sequence[int] = BATCHES,
-    sizes: Mapping[str, Sequence[int | None]] | None = None,
     choices: Choices | None = None,
+    scale: float = 1,
 ) -> list[Case]:
     """Draw one case per entry of ``batches`` from the signature's ``inputs``.
 
@@ -166,9 +171,9 @@ def draw_cases(
         ranges: input name to ``(low, high)``, where the model says what it takes (an embedding's
             vocabulary, pictures of 0 to 255); ``high`` is not reached by integers.
         batches: the first dimension where it is open; where it is not, only the seeds differ.
-        sizes: input name to a shape that replaces this module's choice for open dimensions.
         choices: input name to values to take from, where they are text or keys of a vocabulary; they are
             written out and not drawn.
+        scale: of :data:`SCALES`, for open dimensions other than the batch.
 
     Raises:
         UsageError: an input's dtype cannot be drawn.
@@ -178,7 +183,7 @@ def draw_cases(
         draws = {}
         values: dict[str, np.ndarray] = {}
         for spec in inputs:
-            shape = _filled(spec.shape, batch, index, (sizes or {}).get(spec.name))
+            shape = _filled(spec.shape, batch, index, scale)
             low, high = (ranges or {}).get(spec.name) or default_range(spec, shape)
             seed = zlib.crc32(f"{spec.name}/{index}".encode())
             if spec.dtype not in NUMPY_DTYPES:
@@ -198,15 +203,18 @@ def draw_cases(
 
 
 def text_case(
-    inputs: Sequence[Spec], ranges: Mapping[str, tuple[float, float]] | None, choices: Choices
+    inputs: Sequence[Spec],
+    ranges: Mapping[str, tuple[float, float]] | None,
+    choices: Choices,
+    scale: float = 1,
 ) -> Case | None:
     """Return one case with all the values of ``choices``; ``None`` where there are none, or no open batch."""
-    shapes = {spec.name: _filled(spec.shape, 1, 0, None) for spec in inputs}
+    shapes = {spec.name: _filled(spec.shape, 1, 0, scale) for spec in inputs}
     chosen = {spec.name: pool for spec in inputs if (pool := _pool(spec, choices)) is not None}
     if not chosen or any(not spec.shape or spec.shape[0] is not None for spec in inputs):
         return None
     batch = rows(chosen, shapes)
-    (case,) = draw_cases(inputs, ranges=ranges, batches=(batch,), choices=choices)
+    (case,) = draw_cases(inputs, ranges=ranges, batches=(batch,), choices=choices, scale=scale)
     return replace(case, name=f"text and keys, batch {batch}")
 
 
@@ -216,6 +224,7 @@ def awkward_cases(
     ranges: Mapping[str, tuple[float, float]] | None = None,
     nan: bool = False,
     choices: Choices | None = None,
+    scale: float = 1,
 ) -> list[Case]:
     """Return one case of zeros and one of extremes, as :func:`draw_cases` returns cases.
 
@@ -230,7 +239,7 @@ def awkward_cases(
     for name, draw_one in makers if nan else makers[:2]:
         values = {}
         for spec in inputs:
-            shape = _filled(spec.shape, 2, 0, None)
+            shape = _filled(spec.shape, 2, 0, scale)
             known = (ranges or {}).get(spec.name)
             pool = _pool(spec, choices)
             values[spec.name] = (
@@ -437,23 +446,18 @@ def _plain(number: float) -> float | int:
     return int(number) if float(number).is_integer() else float(number)
 
 
-def _filled(
-    shape: tuple[int | None, ...] | None, batch: int, index: int, wanted: Sequence[int | None] | None
-) -> tuple[int, ...]:
+def _filled(shape: tuple[int | None, ...] | None, batch: int, index: int, scale: float) -> tuple[int, ...]:
     """Replace open dimensions: the first by ``batch``, others by the case's size for the rank."""
     if shape is None:
         shape = (None, None)
-    sizes = SPATIAL_SIZES if len(shape) >= 4 else SEQUENCE_SIZES
-    filled = []
-    for axis, dimension in enumerate(shape):
-        choice = wanted[axis] if wanted is not None and axis < len(wanted) else None
-        if dimension is not None:
-            filled.append(dimension)
-        elif choice is not None:
-            filled.append(choice)
-        else:
-            filled.append(batch if axis == 0 else sizes[index % len(sizes)])
-    return tuple(filled)
+    if len(shape) >= 4:
+        size = SPATIAL_SIZES[index % len(SPATIAL_SIZES)] * min(scale, _LARGEST_PICTURES)
+    else:
+        size = SEQUENCE_SIZES[index % len(SEQUENCE_SIZES)] * scale
+    return tuple(
+        dimension if dimension is not None else int(size) if axis else batch
+        for axis, dimension in enumerate(shape)
+    )
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

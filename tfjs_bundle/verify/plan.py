@@ -33,6 +33,7 @@ def plan(
     comparable: bool,
     nan: bool = False,
     choices: Choices | None = None,
+    scale: float = 1,
 ) -> Plan:
     """Draw the golden cases, and the parity cases or take the user's ``data`` for them.
 
@@ -41,6 +42,7 @@ def plan(
         comparable: whether two predictions of one input are equal at all.
         nan: whether the model looks for NaN, so that it means something to it.
         choices: input name to values to take from, where they are text or keys.
+        scale: of :data:`tfjs_bundle.verify.cases.SCALES`, for sizes that the model leaves open.
 
     Raises:
         UsageError: ``data`` does not fit the signature.
@@ -48,12 +50,12 @@ def plan(
     if not comparable:
         return Plan((), ())
     choices = choices or {}
-    golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1), choices=choices)
+    golden = draw_cases(signature.inputs, ranges=ranges, batches=(1, 1), choices=choices, scale=scale)
     size = sum(math.prod(value.shape) for value in golden[0].inputs.values())
     if data is None:
-        drawn = draw_cases(signature.inputs, ranges=ranges, choices=choices)
-        awkward = awkward_cases(signature.inputs, ranges=ranges, nan=nan, choices=choices)
-        text = text_case(signature.inputs, ranges, choices)
+        drawn = draw_cases(signature.inputs, ranges=ranges, choices=choices, scale=scale)
+        awkward = awkward_cases(signature.inputs, ranges=ranges, nan=nan, choices=choices, scale=scale)
+        text = text_case(signature.inputs, ranges, choices, scale)
         parity = (*drawn, *awkward, *([text] if text else []))
     else:
         wide = [name for name, pool in choices.items() if any(is_wide(value) for value in pool)]
