@@ -56,7 +56,7 @@ test-python: runtime browser
 		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
 	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile $(TESTS)
 
-# AGAIN=1 goes on where a run was interrupted, and runs again what was wrong in it.
+# For runs of an hour: AGAIN=1 goes on where one was interrupted, and runs again what was wrong in it.
 AGAIN ?=
 .PHONY: coverage
 coverage: runtime browser ## Compare every Keras layer on every backend and write docs/coverage.md (an hour)
@@ -71,7 +71,7 @@ architectures: runtime browser ## Compare whole architectures with Keras and wri
 		$(PY) -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' > \
 			"$$($(HUB)/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/main.pth" && \
 		PIP_DISABLE_PIP_VERSION_CHECK=1 $(HUB)/bin/python -m pip --no-input install --quiet keras-hub; fi
-	@$(HUB)/bin/python tests/architectures/report.py
+	@$(HUB)/bin/python tests/architectures/report.py $(if $(AGAIN),--again)
 
 .PHONY: real-models
 real-models: runtime browser ## Build the models inside published packages and write docs/real-models.md

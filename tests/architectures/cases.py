@@ -12,16 +12,21 @@ from layer_case import LayerCase
 #: hundredth of it.
 LEAST_SPREAD = 0.01
 
+#: Above this the outputs are made of rounding: backends that are right would differ by more than tolerances.
+MOST_SENSITIVITY = 1e-5
+
 
 def case(name: str, build: Callable[[], architectures.Built]) -> LayerCase:
     """Make the model with seeded weights and return it as a case; its example is what is predicted.
 
     Raises:
-        AssertionError: the model's outputs hardly depend on its inputs.
+        AssertionError: the model's outputs hardly depend on its inputs, or as much on their last digits.
     """
     model, example = architectures.seeded(build)
     found = architectures.spread(model, example)
     assert found > LEAST_SPREAD, f"the outputs of {name} differ by {found:.2g} only"
+    moved = architectures.sensitivity(model, example)
+    assert moved < MOST_SENSITIVITY, f"the outputs of {name} change by {moved:.2g} when inputs change by 1e-7"
     return LayerCase(
         "architecture",
         name,

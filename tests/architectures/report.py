@@ -1,13 +1,16 @@
 """Compares whole architectures with Keras on every backend and writes docs/architectures.md.
 
-``make architectures`` runs all of it; ``--only REGEX`` a part, and then writes nothing. keras-hub's backbones
-are run where it is installed. Ends with 1 where anything is wrong.
+``make architectures`` runs all of it; ``--only REGEX`` a part, and then writes nothing. ``--again`` goes on where
+a run of all was interrupted, and runs again what was wrong in it. keras-hub's backbones are run where it is
+installed. Ends with 1 where anything is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
+import json
 import re
 import sys
 import tempfile
@@ -37,6 +40,8 @@ from tfjs_bundle.source.identify import identify  # noqa: E402
 from tfjs_bundle.verify.browser import launch  # noqa: E402
 
 TABLE = ROOT / "docs" / "architectures.md"
+#: What the last run of all found: a line of JSON per model; the last of a name counts.
+RECORD = ROOT / "build" / "architectures.jsonl"
 BACKENDS = ("cpu", "wasm", "webgl", "webgpu")
 
 
@@ -60,14 +65,23 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", help="a regular expression that the model's name must contain")
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="by default, all")
+    parser.add_argument("--again", action="store_true", help="what the last run of all left or got wrong")
     given = parser.parse_args(arguments)
     backends = tuple(given.backend or BACKENDS)
+    everything = not given.only and backends == BACKENDS
+    RECORD.parent.mkdir(exist_ok=True)
+    if everything and not given.again:
+        RECORD.unlink(missing_ok=True)
+    settled = {row.name: row for row in _recorded() if not row.wrong} if given.again else {}
     rows = []
     with Child() as child, sync_playwright() as playwright:
         browser = launch(playwright)
         with suite(child, browser, backends) as running:
             for group, name, build, compared in _models():
                 if given.only and not re.search(given.only, name):
+                    continue
+                if name in settled:
+                    rows.append(settled[name])
                     continue
                 row = (
                     _compared(running, group, name, build)
@@ -76,11 +90,21 @@ def main(arguments: Sequence[str]) -> int:
                 )
                 rows.append(row)
                 print(f"{name}: {row.backends}", flush=True)
+                if everything:
+                    with RECORD.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(dataclasses.asdict(row)) + "\n")
         browser.close()
-    if not given.only and backends == BACKENDS:
+    if everything:
         TABLE.write_text(table(rows), encoding="utf-8")
         print(f"written: {TABLE}")
     return int(any(row.wrong for row in rows))
+
+
+def _recorded() -> Sequence[Row]:
+    if not RECORD.exists():
+        return []
+    rows = [Row(**json.loads(line)) for line in RECORD.read_text(encoding="utf-8").splitlines()]
+    return list({row.name: row for row in rows}.values())
 
 
 def _models() -> Iterator[tuple[str, str, Callable[[], architectures.Built], bool]]:
