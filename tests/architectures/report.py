@@ -1,8 +1,8 @@
 """Compares whole architectures with Keras on every backend and writes docs/architectures.md.
 
-``make architectures`` runs all of it; ``--only REGEX`` a part, and then writes nothing. ``--again`` goes on where
-a run of all was interrupted, and runs again what was wrong in it. keras-hub's backbones are run where it is
-installed. Ends with 1 where anything is wrong.
+``make architectures`` runs all of it; ``--only REGEX`` a part, and then writes nothing. ``--again`` goes on
+where a run of all was interrupted, and runs again what was wrong in it. The backbones of keras-hub are run
+where it is installed. Ends with 1 where anything is wrong.
 """
 
 from __future__ import annotations
