@@ -216,6 +216,17 @@ def test_a_ragged_output_is_refused_by_name(child, tmp_path):
     assert refusal.value.exit_code == 4
 
 
+def test_what_cannot_be_traced_is_refused_by_layer_in_one_line(child, tmp_path):
+    k = models.keras()
+    x = k.Input((None, None, 3))
+    path = models.save(k.Model(x, k.layers.RandomCrop(4, 4)(x)), tmp_path)
+    with pytest.raises(UnsupportedModelError) as caught:
+        convert.convert(identify(path), BuildOptions(), child, tmp_path)
+    assert caught.value.what.startswith("The model cannot be traced: TypeError: RandomCrop.call():")
+    assert "\n" not in caught.value.what
+    assert "\x1b" not in caught.value.what
+
+
 def test_nan_weights_are_refused_by_layer(child, tmp_path):
     keras = models.keras()
     x = keras.Input((3,))

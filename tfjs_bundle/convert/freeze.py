@@ -35,9 +35,10 @@ from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSp
 from tfjs_bundle.graph.partition import STRING_OPS
 from tfjs_bundle.graph.passes.split_grouped_convolutions import GROUPS
 from tfjs_bundle.graph.program import TABLE
+from tfjs_bundle.source.model import reason
 
 if TYPE_CHECKING:
-    from tfjs_bundle.source.model import SourceModel, reason
+    from tfjs_bundle.source.model import SourceModel
 
 #: Tensors with at most this many elements stay constants of the trace, where grappler
 #: can compute with them; larger ones are attached afterwards.
