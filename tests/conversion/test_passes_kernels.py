@@ -449,16 +449,6 @@ def test_updates_of_one_place_are_added(child):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_a_rotation_is_a_gather(child):
-    x = draw(2, 5, 3)
-    shifts, axes = np.array([2, -4], np.int32), np.array([1, -1], np.int32)
-    types = attributes(T="DT_FLOAT", Tshift="DT_INT32", Taxis="DT_INT32")
-    graph = known(one_op("Roll", [x], True, (shifts, axes), **types))
-    lowered = lower_scatters(graph)
-    assert "Roll" not in lowered.ops()
-    check(child, graph, lowered, [x])
-
-
 # --- encodings and places ------------------------------------------------------------------------------
 
 

@@ -36,6 +36,13 @@ def test_a_tile_of_five_axes_keeps_webgpu_out():
     assert refusing(Node("y", "Tile", ["x"], attributes(T="DT_FLOAT")), 5) == {WEBGPU}
 
 
+@pytest.mark.parametrize(("op", "backends"), [("Maximum", {WEBGPU}), ("Max", {WEBGPU}), ("Mul", set())])
+def test_a_tile_as_often_as_a_maximum_says_keeps_webgpu_out(op, backends):
+    largest = Node("largest", op, ["x", "x"], attributes(T="DT_INT32"))
+    counts = Node("counts", "Pack", ["largest", "largest"], attributes(T="DT_INT32", N=2, axis=0))
+    assert refusing(Node("y", "Tile", ["x", "counts"]), 2, (largest, counts)) == backends
+
+
 def test_seven_axes_are_for_cpu_alone_whatever_the_op():
     assert refusing(Node("y", "AddV2", ["x", "x"], attributes(T="DT_FLOAT")), 7) == {WASM, WEBGL, WEBGPU}
     assert refusing(Node("y", "AddV2", ["x", "x"], attributes(T="DT_FLOAT")), 6) == set()

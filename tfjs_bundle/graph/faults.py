@@ -101,6 +101,13 @@ def _skips(place: _Place) -> bool:
     return strides is None or strides.value is None or any(each != 1 for each in strides.value)
 
 
+def _as_often_as_a_maximum(place: _Place) -> bool:
+    """Say whether a tensor is repeated as often as the largest of some numbers says, which a card finds."""
+    counts = place.nodes.get(node_name(place.node.inputs[-1]))
+    parts = [place.nodes.get(node_name(tensor)) for tensor in counts.inputs] if counts else []
+    return any(part is not None and part.op in ("Max", "Maximum") for part in parts)
+
+
 def _beyond_einsum(place: _Place) -> bool:
     encoded = str(place.node.attrs.get("equation", {}).get("s", ""))
     equation = base64.b64decode(encoded).decode().replace(" ", "")
@@ -125,6 +132,7 @@ _FAULTS: tuple[tuple[str, _Test, frozenset[str]], ...] = (
     *((op, _many_axes, _GPU) for op in ("Pad", "PadV2", "MirrorPad", "ReverseV2", "Cumsum", "Cumprod")),
     *((op, _many_axes, _GPU) for op in ("SelectV2", "SpaceToBatchND", "BatchToSpaceND")),
     *((op, _many_axes, frozenset(("webgpu",))) for op in ("Tile", "BroadcastTo")),
+    ("Tile", _as_often_as_a_maximum, frozenset(("webgpu",))),  # the number is read as 0
 )
 
 

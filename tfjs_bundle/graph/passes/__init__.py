@@ -22,8 +22,10 @@ from tfjs_bundle.graph.passes.lower_bucketize import lower_bucketize
 from tfjs_bundle.graph.passes.lower_channels_first import lower_channels_first
 from tfjs_bundle.graph.passes.lower_color_spaces import lower_color_spaces
 from tfjs_bundle.graph.passes.lower_crop_and_resize import lower_crop_and_resize
+from tfjs_bundle.graph.passes.lower_cross_products import lower_cross_products
 from tfjs_bundle.graph.passes.lower_cumulative import lower_cumulative
 from tfjs_bundle.graph.passes.lower_dense_bincount import lower_dense_bincount
+from tfjs_bundle.graph.passes.lower_diagonals import lower_diagonals
 from tfjs_bundle.graph.passes.lower_dynamic_update_slice import lower_dynamic_update_slice
 from tfjs_bundle.graph.passes.lower_einsum import lower_einsum
 from tfjs_bundle.graph.passes.lower_erfc import lower_erfc
@@ -33,13 +35,17 @@ from tfjs_bundle.graph.passes.lower_image_patches import lower_image_patches
 from tfjs_bundle.graph.passes.lower_matrix_band_part import lower_matrix_band_part
 from tfjs_bundle.graph.passes.lower_max_pool3d import lower_max_pool3d
 from tfjs_bundle.graph.passes.lower_one_hot import lower_one_hot
+from tfjs_bundle.graph.passes.lower_padded_sizes import lower_padded_sizes
 from tfjs_bundle.graph.passes.lower_products import lower_products
 from tfjs_bundle.graph.passes.lower_projective_transforms import lower_projective_transforms
 from tfjs_bundle.graph.passes.lower_quantized_matmul import lower_quantized_matmul
 from tfjs_bundle.graph.passes.lower_resizing import lower_resizing
+from tfjs_bundle.graph.passes.lower_rotations import lower_rotations
 from tfjs_bundle.graph.passes.lower_scatters import lower_scatters
 from tfjs_bundle.graph.passes.lower_signbits import lower_signbits
+from tfjs_bundle.graph.passes.lower_sines import lower_sines
 from tfjs_bundle.graph.passes.lower_softsign import lower_softsign
+from tfjs_bundle.graph.passes.lower_space_to_depth import lower_space_to_depth
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
@@ -62,7 +68,9 @@ LOWERING = (
     lower_dynamic_update_slice,
     lower_quantized_matmul,
     lower_arithmetic,
+    lower_sines,
     lower_floor_mod,
+    lower_padded_sizes,
     lower_channels_first,
     split_grouped_convolutions,
     lower_bias_add,
@@ -79,6 +87,10 @@ LOWERING = (
     lower_max_pool3d,
     lower_products,
     lower_scatters,
+    lower_rotations,
+    lower_cross_products,
+    lower_space_to_depth,
+    lower_diagonals,
     lower_dense_bincount,
     lower_arg_extremes,
     align_vectors,

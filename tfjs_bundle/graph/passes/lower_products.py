@@ -1,4 +1,4 @@
-"""Prod: TF.js's webgpu kernel drops the axes that keep_dims keeps."""
+"""Prod: TF.js's webgpu kernel drops the axes that keep_dims keeps, and wasm's makes any number of none."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.arithmetic import known, pack, sizes
-from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
+from tfjs_bundle.graph.passes.rewriting import Emitter, constant, replace_nodes
+
+_NUMPY = {"DT_FLOAT": np.float32, "DT_INT32": np.int32}
 
 
 def lower_products(graph: GraphModel) -> GraphModel:
-    """Reshape the result of Prod with keep_dims to the axes that it keeps.
+    """Reshape the result of Prod with keep_dims to the axes that it keeps; the product of nothing is 1.
 
     Requires a rank that the tracer knows, above 1 (on one axis webgpu computes sizes on the CPU, rightly);
     leaves others.
@@ -19,6 +21,9 @@ def lower_products(graph: GraphModel) -> GraphModel:
 
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
         own, result = (None if emit.in_function else shapes.get(each) for each in (node.inputs[0], node.name))
+        if own is not None and 0 in own and result == ():
+            emit.nodes.append(constant(node.name, np.ones((), _NUMPY[str(node.attrs["T"]["type"])])))
+            return True
         if not node.attrs.get("keep_dims", {}).get("b") or own is None or result is None or len(own) < 2:
             return False
         dtype = str(node.attrs["T"]["type"])

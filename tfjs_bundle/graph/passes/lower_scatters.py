@@ -1,20 +1,19 @@
-"""Sums of rows that share a place, and rotations, have no executor in TF.js."""
+"""Sums of rows that share a place have no executor in TF.js."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.arithmetic import pack, read, sizes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
 def lower_scatters(graph: GraphModel) -> GraphModel:
-    """Rewrite UnsortedSegmentSum and TensorScatterAdd as ScatterNd, which adds what meets in one place, and
-    Roll as a gather.
+    """Rewrite UnsortedSegmentSum and TensorScatterAdd as ScatterNd, which adds what meets in one place.
 
-    Requires ranks that the tracer knows, and constant shifts; leaves others. No segment may be negative
-    (TensorFlow drops such rows, TF.js throws).
+    Requires ranks that the tracer knows; leaves others. No segment may be negative (TensorFlow drops such
+    rows, TF.js throws).
     """
     shapes = graph.shapes
 
@@ -39,25 +38,5 @@ def lower_scatters(graph: GraphModel) -> GraphModel:
         emit.last("AddV2", [tensor, scattered], T=dtype)
         return True
 
-    def rotation(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
-        tensor = node.inputs[0]
-        shape = None if emit.in_function else shapes.get(tensor)
-        given = [by_name.get(node_name(each)) for each in node.inputs[1:3]]
-        if shape is None or any(each is None or each.value is None for each in given):
-            return False
-        dtype = str(node.attrs["T"]["type"])
-        shifts, axes = (each.value.reshape(-1) for each in given if each and each.value is not None)
-        for shift, axis in zip(shifts.tolist(), axes.tolist(), strict=True):
-            size = shape[axis]
-            if size is None:
-                return False
-            order = np.roll(np.arange(size, dtype=np.int32), shift)
-            inputs = [tensor, emit.const(order, "order"), emit.const(np.int32(axis % len(shape)), "axis")]
-            types = {"Tparams": dtype, "Tindices": "DT_INT32", "Taxis": "DT_INT32"}
-            tensor = emit.op("GatherV2", "rolled", inputs, batch_dims=0, **types)
-        emit.last("Identity", [tensor], T=dtype)
-        return True
-
     graph = replace_nodes(graph, "UnsortedSegmentSum", segments)
-    graph = replace_nodes(graph, "TensorScatterAdd", addition)
-    return replace_nodes(graph, "Roll", rotation)
+    return replace_nodes(graph, "TensorScatterAdd", addition)

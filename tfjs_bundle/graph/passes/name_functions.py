@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tfjs_bundle.graph.ir import Function, GraphModel, Node
+from tfjs_bundle.graph.ir import Function, GraphModel, Node, node_name
 
 
 def name_functions(graph: GraphModel) -> GraphModel:
@@ -33,11 +34,11 @@ def name_functions(graph: GraphModel) -> GraphModel:
     def text(old: str) -> str:
         return pattern.sub(lambda match: words[match[0]], old)
 
-    def nodes(old: list[Node], inside: bool) -> list[Node]:
+    def nodes(old: list[Node], reference: Callable[[str], str] | None) -> list[Node]:
         return [
             replace(
                 node,
-                inputs=[text(tensor) for tensor in node.inputs] if inside else node.inputs,
+                inputs=[reference(tensor) for tensor in node.inputs] if reference else node.inputs,
                 attrs={name: _renamed(attr, names) for name, attr in node.attrs.items()},
             )
             for node in old
@@ -50,11 +51,17 @@ def name_functions(graph: GraphModel) -> GraphModel:
                 signature[kind] = [
                     dict(argument, name=text(argument["name"])) for argument in signature[kind]
                 ]
-        ret = {text(name): text(tensor) for name, tensor in old.ret.items()}
-        return replace(old, name=names[old.name], signature=signature, nodes=nodes(old.nodes, True), ret=ret)
+        own = {node.name for node in old.nodes}  # a node may be called as the function that it calls
+
+        def reference(tensor: str) -> str:
+            return tensor if node_name(tensor) in own else text(tensor)
+
+        ret = {text(name): reference(tensor) for name, tensor in old.ret.items()}
+        inside = nodes(old.nodes, reference)
+        return replace(old, name=names[old.name], signature=signature, nodes=inside, ret=ret)
 
     functions = {new: function(graph.functions[old]) for old, new in names.items()}
-    return replace(graph, nodes=nodes(graph.nodes, False), functions=functions)
+    return replace(graph, nodes=nodes(graph.nodes, None), functions=functions)
 
 
 def called(node: Node) -> list[str]:
