@@ -14,6 +14,7 @@ import cases_core
 import cases_images
 import cases_merging
 import cases_normalization
+import cases_ops
 import cases_pooling
 import cases_preprocessing
 import cases_recurrent
@@ -38,6 +39,7 @@ FAMILIES = (
     cases_audio,
     cases_images,
     cases_augmentation,
+    cases_ops,
 )
 
 CASES: tuple[LayerCase, ...] = tuple(case for family in FAMILIES for case in family.CASES)

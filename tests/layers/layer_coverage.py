@@ -1,4 +1,4 @@
-"""Runs every case of the layer suite on every backend and writes the table of docs/coverage.md.
+"""Runs every case of the layer suite on every backend and writes the tables of docs/coverage.md.
 
 ``make coverage`` runs all of it; ``python tests/layers/layer_coverage.py --only Conv2D --backend wasm`` a
 part, and then writes nothing. Every verdict is noted as it comes: ``--again`` goes on where a run of all was
@@ -162,8 +162,8 @@ def table(cases: Iterable[LayerCase], results: Results) -> str:
         "# Which layers run, and where",
         "",
         f"Written by `make coverage` with Keras {keras.__version__} and TensorFlow {tf.__version__}: every "
-        "layer and activation of Keras in several configurations, built into a bundle and compared in "
-        "Chromium with what Keras predicts. Do not edit it by hand.",
+        "layer and activation of Keras in several configurations, and every function of `keras.ops`, built "
+        "into a bundle and compared in Chromium with what Keras predicts. Do not edit it by hand.",
         "",
         "A number is how many configurations predict what Keras predicts; *refused* means that the build, or "
         "the loader on that backend, says so by name instead of predicting.",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from cases_ops import uncovered_ops
 from fuzz import random_case
 from layer_case import LayerCase
 from layer_cases import CASES, uncovered
@@ -30,6 +31,10 @@ def layer_suite(child, chromium) -> Iterator[Suite]:
 
 def test_every_layer_and_activation_of_keras_has_a_case():
     assert uncovered() == []
+
+
+def test_every_function_of_keras_ops_has_a_case_or_a_reason_for_none():
+    assert uncovered_ops() == []
 
 
 def test_names_of_cases_are_unique():
