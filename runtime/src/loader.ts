@@ -25,7 +25,7 @@ import {
 } from "./manifest.js";
 import { registerOffline } from "./offline.js";
 import type { EngineMemory, TensorMap, TensorValue } from "./protocol.js";
-import { type FileProgress, manifestFile, openStore, type Store } from "./store.js";
+import { type FileProgress, lost, manifestFile, openStore, type Store } from "./store.js";
 import type { WeightsGroup } from "./weights.js";
 
 export type { BackendChoice, BackendName, EngineMemory, Inputs, Manifest, TensorInfo, TensorValue };
@@ -246,8 +246,9 @@ async function start(load: Load): Promise<Started> {
     abort.abort();
     host?.terminate();
     // A script that was checked a moment ago and cannot be imported now: is the server gone?
-    if (!isBundleError(error) && !signal?.aborted && !(await isThere(scripts[0]!, store))) {
-      throw new BundleError("network", "the server could not be reached for the runtime.", { cause: error });
+    const script = scripts[0]!;
+    if (!isBundleError(error) && !signal?.aborted && !(await isThere(script, store))) {
+      throw new BundleError("network", lost(script, false), { cause: error });
     }
     throw error;
   } finally {

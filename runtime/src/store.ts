@@ -256,7 +256,8 @@ async function downloadOnce(
   return { bytes: bytes.buffer, headers: response.headers };
 }
 
-function lost(file: StoreFile, answered: boolean): string {
+/** What to tell a visitor whose connection failed: before the server answered, or after. */
+export function lost(file: StoreFile, answered: boolean): string {
   return answered
     ? `the connection was lost while ${file.path} was being downloaded. Check the network and try again.`
     : `the server could not be reached for ${file.path}. Check the network and try again.`;
