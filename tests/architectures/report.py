@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import json
 import re
 import sys
 import tempfile
@@ -27,6 +26,7 @@ sys.path[:0] = [
 
 import architectures  # noqa: E402
 import models  # noqa: E402
+import records  # noqa: E402
 from cases import case  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 from suite import REFUSED, RIGHT, Suite, suite  # noqa: E402
@@ -69,7 +69,6 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     backends = tuple(given.backend or BACKENDS)
     everything = not given.only and backends == BACKENDS
-    RECORD.parent.mkdir(exist_ok=True)
     if everything and not given.again:
         RECORD.unlink(missing_ok=True)
     settled = {row.name: row for row in _recorded() if not row.wrong} if given.again else {}
@@ -91,8 +90,7 @@ def main(arguments: Sequence[str]) -> int:
                 rows.append(row)
                 print(f"{name}: {row.backends}", flush=True)
                 if everything:
-                    with RECORD.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(dataclasses.asdict(row)) + "\n")
+                    records.append(RECORD, dataclasses.asdict(row))
         browser.close()
     if everything:
         TABLE.write_text(table(rows), encoding="utf-8")
@@ -101,9 +99,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _recorded() -> Sequence[Row]:
-    if not RECORD.exists():
-        return []
-    rows = [Row(**json.loads(line)) for line in RECORD.read_text(encoding="utf-8").splitlines()]
+    rows = (Row(**entry) for entry in records.entries(RECORD))
     return list({row.name: row for row in rows}.values())
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import multiprocessing
 import os
 import re
@@ -21,6 +20,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+import records  # noqa: E402
 from layer_case import LayerCase  # noqa: E402
 from suite import NOT_RUN, REFUSED, RIGHT, WRONG, Verdict, suite  # noqa: E402
 
@@ -49,7 +49,6 @@ def main(arguments: Sequence[str]) -> int:
     if given.only or backends != BACKENDS:
         return int(is_wrong(run([case.name for case in cases], layer_case, backends, given.jobs)))
 
-    RECORD.parent.mkdir(exist_ok=True)
     if not given.again:
         RECORD.unlink(missing_ok=True)
     settled = {
@@ -74,12 +73,9 @@ def layer_case(name: str) -> LayerCase:
 
 def recorded() -> Results:
     """Return what :data:`RECORD` says."""
-    if not RECORD.exists():
-        return {}
-    lines = map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())
     return {
         name: {backend: Verdict(**verdict) for backend, verdict in verdicts.items()}
-        for name, verdicts in lines
+        for name, verdicts in records.entries(RECORD)
     }
 
 
@@ -133,7 +129,8 @@ def _run_share(
                 results[name] = running.run(find(name))
                 _report(name, results[name])
                 if record:
-                    _note(record, name, results[name])
+                    verdicts = {backend: dataclasses.asdict(each) for backend, each in results[name].items()}
+                    records.append(record, [name, verdicts])
         browser.close()
     return results
 
@@ -142,12 +139,6 @@ def _report(name: str, verdicts: Mapping[str, Verdict]) -> None:
     statuses = "  ".join(f"{backend} {verdict.status}" for backend, verdict in verdicts.items())
     details = {f"    {verdict.status}: {verdict.detail}" for verdict in verdicts.values() if verdict.detail}
     print("\n".join([f"{name}:  {statuses}", *sorted(details)]), flush=True)
-
-
-def _note(record: Path, name: str, verdicts: Mapping[str, Verdict]) -> None:
-    line = [name, {backend: dataclasses.asdict(verdict) for backend, verdict in verdicts.items()}]
-    with record.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def table(cases: Iterable[LayerCase], results: Results) -> str:

@@ -277,7 +277,7 @@ def _table(name: str, resource: Any, graph_def: Any, store: Any) -> list[Node]:
         )
     except Exception as error:
         raise UnsupportedModelError(
-            f"The lookup table of {typed.name!r} cannot be read: {_first_lines(error, 1)}",
+            f"The lookup table of {typed.name!r} cannot be read: {reason(error)}",
             "Give the layer its vocabulary (`adapt`, or the argument `vocabulary`) and save the model again.",
         ) from error
     keys, values = keys.numpy(), values.numpy()
@@ -390,7 +390,3 @@ def _value(source: Any) -> np.ndarray:
 def _dtype_name(dtype: Any) -> str:
     """Return protobuf's name of a dtype: ``float32`` is ``DT_FLOAT``."""
     return str(types_pb2.DataType.Name(tf.as_dtype(dtype).as_datatype_enum))
-
-
-def _first_lines(error: Exception, count: int = 4) -> str:
-    return "\n".join([line for line in str(error).splitlines() if line.strip()][:count])

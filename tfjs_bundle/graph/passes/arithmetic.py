@@ -270,15 +270,18 @@ def pack(parts: list[Value], emit: Emitter) -> str:
     return emit.op("Pack", "shape", tensors, T="DT_INT32", N=len(parts), axis=0)
 
 
+def arange(size: Value) -> Value:
+    """Return ``[0, 1, ..., size - 1]`` in int32; ``size`` is an int32 scalar."""
+    emit = size.emit
+    if size.array is not None:
+        return known(emit, np.arange(int(size.array), dtype=np.int32))
+    bounds = [emit.const(np.int32(0), "start"), size.tensor, emit.const(np.int32(1), "step")]
+    return Value(emit, "int32", reference=emit.op("Range", "range", bounds, Tidx="DT_INT32"))
+
+
 def count_up(size: Value) -> Value:
     """Return ``[0., 1., ..., size - 1]`` in float32; ``size`` is an int32 scalar."""
-    if size.array is not None:
-        return known(size.emit, np.arange(int(size.array)).astype(np.float32))
-    emit = size.emit
-    inputs = [emit.const(np.int32(0), "start"), size.tensor, emit.const(np.int32(1), "step")]
-    counted = emit.op("Range", "range", inputs, Tidx="DT_INT32")
-    floats = emit.op("Cast", "floats", [counted], SrcT="DT_INT32", DstT="DT_FLOAT")
-    return Value(emit, "float32", reference=floats)
+    return arange(size).cast("float32")
 
 
 def divide(dividend: Value, divisor: Value) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
-from tfjs_bundle.graph.passes.arithmetic import Value, known, pack, sizes
+from tfjs_bundle.graph.passes.arithmetic import Value, arange, known, pack, sizes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -39,7 +39,7 @@ def lower_batched_gathers(graph: GraphModel) -> GraphModel:
         if index_type != "DT_INT32":
             indices = emit.op("Cast", "indices", [indices], SrcT=index_type, DstT="DT_INT32")
         rows = _reshape(indices, [batches, one], "rows", "DT_INT32", emit)
-        offsets = _offsets(batches, length, emit)
+        offsets = _offsets(batches, length)
         places = emit.op("AddV2", "places", [rows, offsets], T="DT_INT32")
         vector = _reshape(places, [one], "all_places", "DT_INT32", emit)
         gathered = emit.gather(flat, vector, emit.const(np.int32(0), "first_axis"), "gathered", dtype)
@@ -50,14 +50,9 @@ def lower_batched_gathers(graph: GraphModel) -> GraphModel:
     return replace_nodes(graph, "GatherV2", rewrite)
 
 
-def _offsets(batches: Value, length: Value, emit: Emitter) -> str:
+def _offsets(batches: Value, length: Value) -> str:
     """Return a column with the place at which each batch begins."""
-    if batches.array is not None:
-        numbers = known(emit, np.arange(int(batches.array), dtype=np.int32))
-    else:
-        inputs = [emit.const(np.int32(0), "start"), batches.tensor, emit.const(np.int32(1), "step")]
-        numbers = Value(emit, "int32", reference=emit.op("Range", "batches", inputs, Tidx="DT_INT32"))
-    return (numbers * length).reshape(-1, 1).tensor
+    return (arange(batches) * length).reshape(-1, 1).tensor
 
 
 def _product(parts: list[Value], emit: Emitter) -> Value:

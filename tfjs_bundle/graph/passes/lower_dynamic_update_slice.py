@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.passes.arithmetic import Value, arange
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -45,7 +46,7 @@ def lower_dynamic_update_slice(graph: GraphModel) -> GraphModel:
             one = emit.const(np.int32(1), f"one_{axis}")
             scalar = emit.const(np.zeros(0, np.int32), f"scalar_{axis}")
             limit = emit.op("Reshape", f"limit_{axis}", [size, scalar], T="DT_INT32", Tshape="DT_INT32")
-            places = emit.op("Range", f"places_{axis}", [zero, limit, one], Tidx="DT_INT32")
+            places = arange(Value(emit, "int32", reference=limit)).tensor
             offsets = emit.op("Sub", f"offsets_{axis}", [places, start], T="DT_INT32")
             before = emit.op("GreaterEqual", f"from_{axis}", [offsets, zero], T="DT_INT32")
             after = emit.op("Less", f"to_{axis}", [offsets, width], T="DT_INT32")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.passes.arithmetic import Value, arange
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -66,13 +67,13 @@ def _rows_minus_columns(tensor: str, emit: Emitter, dtype: str) -> str:
         new_axis_mask=0,
         shrink_axis_mask=0,
     )
-    zero, one = emit.const(np.int32(0), "start"), emit.const(np.int32(1), "delta")
+    zero = emit.const(np.int32(0), "start")
     gathering: dict[str, Any] = dict.fromkeys(("Tparams", "Tindices", "Taxis"), "DT_INT32")
     indices = []
     for position, (name, axis) in enumerate((("rows", 1), ("columns", 0))):
         at = emit.const(np.int32(position), f"{name}_at")
         size = emit.op("GatherV2", name, [matrix, at, zero], batch_dims=0, **gathering)
-        numbers = emit.op("Range", f"{name}_range", [zero, size, one], Tidx="DT_INT32")
+        numbers = arange(Value(emit, "int32", reference=size)).tensor
         column = [numbers, emit.const(np.int32(axis), f"{name}_axis")]
         indices.append(emit.op("ExpandDims", f"{name}_index", column, T="DT_INT32", Tdim="DT_INT32"))
     return emit.op("Sub", "rows_minus_columns", indices, T="DT_INT32")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.passes.arithmetic import arange, read
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -54,11 +55,4 @@ def lower_one_hot(graph: GraphModel) -> GraphModel:
 
 def _count(depth: str, behind: int, emit: Emitter, by_name: dict[str, Node]) -> str:
     """Return 0, 1, ..., depth - 1 along an axis with ``behind`` axes of size 1 behind it."""
-    sizes = np.array([-1] + [1] * behind, np.int32)
-    constant = by_name.get(node_name(depth))
-    if constant is not None and constant.value is not None:
-        return emit.const(np.arange(int(constant.value), dtype=np.int32).reshape(sizes), "numbers")
-    inputs = [emit.const(np.int32(0), "start"), depth, emit.const(np.int32(1), "step")]
-    numbers = emit.op("Range", "numbers", inputs, Tidx="DT_INT32")
-    shape = emit.const(sizes, "sizes")
-    return emit.op("Reshape", "aligned_numbers", [numbers, shape], T="DT_INT32", Tshape="DT_INT32")
+    return arange(read(depth, "int32", emit, by_name)).reshape(-1, *[1] * behind).tensor

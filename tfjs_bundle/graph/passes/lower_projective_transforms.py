@@ -11,7 +11,7 @@ import base64
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node
-from tfjs_bundle.graph.passes.arithmetic import Value, count_up, divide, known, pack, read, sizes
+from tfjs_bundle.graph.passes.arithmetic import Value, arange, count_up, divide, known, pack, read, sizes
 from tfjs_bundle.graph.passes.known_values import Shapes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
@@ -131,7 +131,7 @@ class _Transform:
         column = column.maximum(0.0).minimum(last_column).cast("int32")
         index = row * width + column
         if not self._shared:
-            index = index + count_up(batch).cast("int32").reshape(-1, 1, 1) * (height * width)
+            index = index + arange(batch).reshape(-1, 1, 1) * (height * width)
         axis = 1 if self._shared else 0
         found = self._emit.op(
             "GatherV2",

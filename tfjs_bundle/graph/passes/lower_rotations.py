@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node, node_name
-from tfjs_bundle.graph.passes.arithmetic import Value, known
+from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.passes.arithmetic import Value, arange, known
+from tfjs_bundle.graph.passes.known_values import known_value
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -18,12 +19,13 @@ def lower_rotations(graph: GraphModel) -> GraphModel:
 
     def rewrite(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
         tensor = node.inputs[0]
-        shifts, axes = (_constant(each, by_name) for each in node.inputs[1:3])
+        known_shapes = {} if emit.in_function else shapes
+        shifts, axes = (known_value(each, by_name, known_shapes) for each in node.inputs[1:3])
         if shifts is None or axes is None:
             return False
-        shape = None if emit.in_function else shapes.get(tensor)
+        shape = known_shapes.get(tensor)
         dtype = str(node.attrs["T"]["type"])
-        for shift, axis in zip(shifts, axes, strict=True):
+        for shift, axis in zip(shifts.reshape(-1).tolist(), axes.reshape(-1).tolist(), strict=True):
             if shape is not None:
                 axis %= len(shape)
             along = known(emit, np.int32(axis))
@@ -45,13 +47,5 @@ def _order(tensor: str, along: Value, size: int | None, shift: int, dtype: str, 
     sizes = emit.op("Shape", "sizes", [tensor], T=dtype, out_type="DT_INT32")
     axis = known(emit, np.int32(0)).tensor
     count = Value(emit, "int32", reference=emit.gather(sizes, along.tensor, axis, "size", "DT_INT32"))
-    bounds = [emit.const(np.int32(0), "start"), count.tensor, emit.const(np.int32(1), "step")]
-    places = Value(emit, "int32", reference=emit.op("Range", "places", bounds, Tidx="DT_INT32")) - shift
+    places = arange(count) - shift
     return places - places // count * count
-
-
-def _constant(tensor: str, by_name: dict[str, Node]) -> list[int] | None:
-    node = by_name.get(node_name(tensor))
-    if node is None or node.value is None:
-        return None
-    return [int(each) for each in node.value.reshape(-1)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
-from tfjs_bundle.graph.passes.arithmetic import Value, count_up, known, sizes
+from tfjs_bundle.graph.passes.arithmetic import Value, arange, known, sizes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 #: axes up to which every backend has the op
@@ -85,7 +85,7 @@ def _take(
     else:
         length = sizes(tensor, shape, dtype, emit)[axis]
         step = abs(window.step)
-        numbers: Value = count_up((length + (step - 1)) // step).cast("int32") * step
+        numbers: Value = arange((length + (step - 1)) // step) * step
         if window.step < 0:
             numbers = (length - 1) - numbers
         indices = numbers.tensor
