@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from tfjs_bundle.convert.freeze import SMALL
 from tfjs_bundle.errors import SourceError, UnsupportedModelError
 from tfjs_bundle.graph import passes
 from tfjs_bundle.graph.ir import node_name
+from tfjs_bundle.pipeline import build
+from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("ignore")]
@@ -249,15 +253,22 @@ def test_a_refusal_leaves_the_child_ready_for_the_next_model(child, sample, tmp_
 
 
 def test_a_child_that_is_killed_is_reported_and_replaced(sample, tmp_path):
-    import os
-    import signal
-
     with Child() as child:
         child.release()  # nothing runs yet: nothing to do
         child.call("release")
         os.kill(child.pid, signal.SIGKILL)
-        with pytest.raises(UnsupportedModelError, match="was killed while it read the model"):
+        with pytest.raises(UnsupportedModelError, match="was killed, most likely for want of memory"):
             child.call("open", identify(sample("dense_gelu").path), {})
         assert child.pid is None
         child.call("release")  # a new process
         assert child.pid is not None
+
+
+def test_a_child_that_is_killed_while_it_predicts_is_reported_whatever_sizes_are_open(sample, tmp_path):
+    def kill(event):
+        if (event.kind, event.stage) == ("stage", "reference"):
+            os.kill(child.pid, signal.SIGKILL)
+
+    source = sample("transformer").path
+    with Child() as child, pytest.raises(UnsupportedModelError, match="was killed"):
+        build(source, tmp_path / "site", BuildOptions(), Progress(kill), child)

@@ -162,7 +162,7 @@ class Child:
         self.close()
         if code == -9:
             return UnsupportedModelError(
-                "The TensorFlow process was killed while it read the model, most likely for want of memory.",
+                "The TensorFlow process was killed, most likely for want of memory.",
                 "Close other programs, or build on a machine with more memory.",
             )
         return UnsupportedModelError(
