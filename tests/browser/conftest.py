@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from static_host import StaticHost
 from tiny_bundle import write_bundle
 
 #: Milliseconds; generous, since a software GPU on a busy machine is slow. Never slept through.
 TIMEOUT = 60_000
+expect.set_options(timeout=TIMEOUT)
 
 
 def pytest_collection_modifyitems(items):

@@ -16,9 +16,6 @@ pytestmark = pytest.mark.browser
 HOSTILE = '<img src="x" onerror="document.title=\'owned\'">{{ 7 * 7 }}</script>'
 COLOURS = ["red", "green", "blue"]
 
-# Loading compiles WebAssembly and runs it, which takes a busy machine its time.
-expect.set_options(timeout=30_000)
-
 
 @pytest.fixture(scope="module")
 def drawing_site(tmp_path_factory):

@@ -244,7 +244,7 @@ def test_the_demo_page_asks_once_for_what_the_model_needs(tiny_bundle, static_ho
     """Its own script and style, which the browser loads by itself, are at most asked for again."""
     host = static_host(tiny_bundle, caching=caching)
     page.goto(host.url)
-    expect(page.get_by_text("Works offline")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Works offline")).to_be_visible()
     counts = host.counts
     again = {path for path, count in counts.items() if count > 1}
     assert not {path for path in again if path.startswith(("model/", "runtime/")) and "demo" not in path}
@@ -256,10 +256,11 @@ def test_the_demo_page_asks_once_for_what_the_model_needs(tiny_bundle, static_ho
 def test_the_whole_demo_page_works_with_the_server_stopped(tiny_bundle, static_host, page):
     host = static_host(tiny_bundle)
     page.goto(host.url)
-    expect(page.get_by_text("Works offline")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Works offline")).to_be_visible()
+    page.wait_for_load_state("networkidle")  # icons are fetched when there is nothing else to do
     host.stop()
     failed = []
     page.on("requestfailed", lambda request: failed.append(request.url))
     page.reload()
-    expect(page.get_by_text("Works offline")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Works offline")).to_be_visible()
     assert failed == []
