@@ -12,10 +12,11 @@ from pathlib import Path
 
 import brotli
 
-from tfjs_bundle.convert import Converted
+from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.errors import OutputError
+from tfjs_bundle.form import Use
 from tfjs_bundle.graph import serde
-from tfjs_bundle.graph.ir import GraphModel
+from tfjs_bundle.graph.ir import GraphModel, Signature
 from tfjs_bundle.graph.kernels import BackendSupport
 from tfjs_bundle.graph.program import Program
 from tfjs_bundle.graph.program import dump as dump_program
@@ -30,6 +31,10 @@ GENERATED_BY = f"tfjs-bundle {version('tfjs-bundle')}"
 
 #: Variants of the wasm backend that a first visit without cross-origin isolation does not download.
 _NOT_FIRST = frozenset(("wasm-plain", "wasm-threaded-simd", "wasm-thread"))
+
+
+#: By sha256: the runtime is the same in every build, and the shards in most of one model.
+_compressed_sizes: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -74,17 +79,37 @@ def pack(
     return files
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A model as files, and what is known of it whatever its page looks like.
+
+    Attributes:
+        signature: as converted.
+        info: what Keras says of the model; ``None`` for a TF.js ``model.json``.
+        uses: what it does with its inputs, by name.
+        backends: what each can run.
+        files: under ``model/``, by path.
+        program: the part that is not TF.js's to run, if there is one.
+    """
+
+    signature: Signature
+    info: ModelInfo | None
+    uses: Mapping[str, Use]
+    backends: Mapping[str, BackendSupport]
+    files: Mapping[str, ModelFile]
+    program: Program | None
+
+    @property
+    def model_name(self) -> str:
+        """Keras's own name for the model, empty where there is none."""
+        return self.info.model_name if self.info else ""
+
+
 def describe(
-    file: SourceFile,
-    converted: Converted,
-    presentation: Presentation,
-    backends: Mapping[str, BackendSupport],
-    files: Mapping[str, ModelFile],
-    program: Program | None,
-    warnings: tuple[str, ...],
+    file: SourceFile, packed: Packed, presentation: Presentation, warnings: tuple[str, ...]
 ) -> SiteSpec:
     """Gather what the site is rendered from."""
-    info = converted.info
+    info, program = packed.info, packed.program
     return SiteSpec(
         name=presentation.name,
         created_with={"tfjs-bundle": version("tfjs-bundle"), **(info.versions if info else {})},
@@ -95,9 +120,9 @@ def describe(
         },
         inputs=presentation.inputs,
         outputs=presentation.outputs,
-        model_files=files,
-        backends={name: entry.to_json() for name, entry in backends.items()},
-        preprocessing={**presentation.preprocessing, **_programs(presentation, files, program)},
+        model_files=packed.files,
+        backends={name: entry.to_json() for name, entry in packed.backends.items()},
+        preprocessing={**presentation.preprocessing, **_programs(presentation, packed.files, program)},
         requires_loader=program is not None,
         labels=presentation.labels,
         task=presentation.task,
@@ -136,8 +161,17 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
             weights += len(data)
         if wanted:
             first += len(data)
-            compressed += len(brotli.compress(data, quality=5))
+            compressed += _compressed(data, entry.sha256 if entry else "")
     return Sizes(total, first, compressed, weights)
+
+
+def _compressed(data: bytes, sha256: str) -> int:
+    size = _compressed_sizes.get(sha256)
+    if size is None:
+        size = len(brotli.compress(data, quality=5))
+        if sha256:
+            _compressed_sizes[sha256] = size
+    return size
 
 
 def runtime_size(backend: str, *, program: bool) -> int:

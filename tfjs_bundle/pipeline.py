@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from tfjs_bundle import convert, pack
 from tfjs_bundle.bundle import Bundle
+from tfjs_bundle.cache import Cache, model_key
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import UnsupportedModelError
@@ -50,51 +52,91 @@ class BuildResult:
 
 
 def build(
-    source: Path | SourceFile, output: Path, options: BuildOptions, progress: Progress, child: Child
+    source: Path | SourceFile,
+    output: Path,
+    options: BuildOptions,
+    progress: Progress,
+    child: Child,
+    cache: Cache | None = None,
 ) -> BuildResult:
     """Build ``source`` into ``output``, verified before it is published.
 
     Args:
         child: the TensorFlow process; it may have served other builds.
+        cache: what earlier builds of the same model have made already, verification included.
 
     Raises:
         BundleError: any of :mod:`tfjs_bundle.errors`; ``output`` is then as it was.
     """
     stage.check_output(output)
     child.progress = progress
-    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary:
-        workspace = Path(temporary)
+    with nullcontext(cache) if cache else Cache() as kept:
         with progress.stage("read", "Reading the source"):
             file = source if isinstance(source, SourceFile) else identify(source)
             stage.refuse_source_inside(file.path, output)
-        with progress.stage("convert", "Converting"):
-            converted = convert.convert(file, options, child, workspace)
-        with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
-            parts = partition(converted.graph)
-            graph = passes.lower(parts.graph)
-            backends = kernels.support(graph)
-        with progress.stage("reference", "Predicting the reference"):
-            signature, uses = converted.graph.signature, input_uses(parts.program)
-            presentation = present(file.name, converted.model_name, signature, options, progress, uses)
-            reference = _predict(converted, parts, presentation, options, progress, child)
-            cases = reference.plan
-            child.release()
-        with progress.stage("pack", "Packing the weights"):
-            golden_file = golden_json(cases.golden, reference.golden) if cases.golden else None
-            files = pack.pack(graph, parts.program, golden_file, options.shard_size, workspace)
+            key = model_key(file, options)
+        model = kept.get(key, lambda workspace: _prepare(file, options, progress, child, workspace))
+        for warning in model.warnings:
+            progress.warn(warning)
         with progress.stage("render", "Rendering the site"):
-            spec = pack.describe(
-                file, converted, presentation, backends, files, parts.program, tuple(progress.warnings)
+            packed = model.packed
+            presentation = present(
+                file.name, packed.model_name, packed.signature, options, progress, packed.uses
             )
+            spec = pack.describe(file, packed, presentation, tuple(progress.warnings))
             site = render(spec, template=options.template)
             sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
-            with progress.stage("verify", "Verifying in Chromium"):
-                report = verify_build(staging, cases.parity, reference.parity, backends, options, progress)
+            report = kept.get(key and f"{key} parity", lambda _: _verify(staging, model, options, progress))
             stage.write_parity(staging, report.dumps())
             stage.publish(staging, output)
     bundle = replace(site.bundle, directory=output)
     return BuildResult(bundle, sizes, report, dict(progress.seconds), tuple(progress.warnings))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What a build makes of its source whatever the page looks like.
+
+    Attributes:
+        warnings: sentences, in the order they arose.
+    """
+
+    packed: pack.Packed
+    reference: _Reference
+    warnings: tuple[str, ...]
+
+
+def _prepare(
+    file: SourceFile, options: BuildOptions, progress: Progress, child: Child, workspace: Path
+) -> _Model:
+    """Convert the model, lower it, predict its reference and pack it into files in ``workspace``."""
+    with progress.stage("convert", "Converting"):
+        converted = convert.convert(file, options, child, workspace)
+    with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
+        parts = partition(converted.graph)
+        graph = passes.lower(parts.graph)
+        backends = kernels.support(graph)
+    with progress.stage("reference", "Predicting the reference"):
+        signature, uses = converted.graph.signature, input_uses(parts.program)
+        presentation = present(file.name, converted.model_name, signature, options, progress, uses)
+        reference = _predict(converted, parts, presentation, options, progress, child)
+        cases = reference.plan
+        child.release()
+    with progress.stage("pack", "Packing the weights"):
+        golden_file = golden_json(cases.golden, reference.golden) if cases.golden else None
+        files = pack.pack(graph, parts.program, golden_file, options.shard_size, workspace)
+    packed = pack.Packed(signature, converted.info, uses, backends, files, parts.program)
+    return _Model(packed, reference, tuple(progress.warnings))
+
+
+def _verify(staging: Path, model: _Model, options: BuildOptions, progress: Progress) -> ParityReport:
+    """Compare the staged site with what the source predicted."""
+    reference = model.reference
+    with progress.stage("verify", "Verifying in Chromium"):
+        return verify_build(
+            staging, reference.plan.parity, reference.parity, model.packed.backends, options, progress
+        )
 
 
 def verify(location: str, against: Path | None, options: BuildOptions, progress: Progress) -> ParityReport:
