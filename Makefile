@@ -100,6 +100,10 @@ format: $(INSTALLED) $(NODE_MODULES) ## Rewrite Python and TypeScript in the pro
 	@$(PY) -m ruff format .
 	@$(NPM) exec --silent -- biome check --write
 
+.PHONY: docs
+docs: $(INSTALLED) ## Write the reference of the command line and the configuration from the code
+	@$(PY) docs/generate.py
+
 .PHONY: runtime
 runtime: $(INSTALLED) ## Compile the TypeScript runtime when its sources changed
 	@$(PY) hatch_build.py

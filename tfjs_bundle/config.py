@@ -40,6 +40,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "examples": (list, "a list of tables"),
     "backends": ((str, list, tuple), "a list"),
 }
+_SIZE_KIND = "bytes, or a text such as `4M`"
 _SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -51,17 +52,18 @@ class BuildOptions:
         name: shown on the page; the source's file name by default.
         signature: which signature of a SavedModel.
         labels: output name to class labels (input name to feature labels, for tables).
-        task: one of :data:`tfjs_bundle.preprocessing.TASKS`; guessed from the signature by default.
+        task: what the model is for (:data:`tfjs_bundle.preprocessing.TASKS`); guessed from the signature by
+            default.
         preprocessing: input name to image schema, or the schema itself where there is one input.
         form: input name to how the page asks for it (:mod:`tfjs_bundle.form`).
         examples: what the page offers to fill the form with.
-        shard_size: bytes; no shard is larger.
+        shard_size: no shard is larger, in bytes; 4M by default.
         template: directory whose templates replace ours by name.
         converter: ``native`` or ``tensorflowjs``.
         custom_objects: a module, or a Python file, that registers the model's custom layers.
         unsafe: allow a model file to run Python code (Lambda layers).
         allow_random: allow random numbers at inference; parity is then skipped.
-        verify: run the bundle in a browser; ``None`` does so where there is a browser.
+        verify: compare with Keras in a browser; where nothing is said, if there is one.
         backends: the ones to verify.
         data: a ``.npz`` file with inputs to verify with.
     """
@@ -121,6 +123,11 @@ def parse_size(text: str | int) -> int:
     if size < 1024:
         raise UsageError(f"{text!r} is no shard size.", "Give bytes, at least 1K, for instance 4M.")
     return size
+
+
+def value_kind(name: str) -> str:
+    """Return what the value of an option is called, as messages and the reference call it."""
+    return _TYPES[name][1] if name in _TYPES else _SIZE_KIND
 
 
 def read_labels(path: Path) -> list[str]:
