@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+import re
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
 
-from tfjs_bundle.errors import SourceError
+from tfjs_bundle.errors import SourceError, UsageError
+
+Kind = TypeVar("Kind")
 
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
 PARITY = "parity.json"
 BACKENDS = ("webgpu", "webgl", "wasm", "cpu")
+
+_DTYPES = ("float32", "int32", "bool", "string", "complex64")
+_KINDS = {str: "a text", bool: "true or false", int: "a whole number", list: "an array", dict: "an object"}
 
 #: Files that carry the digest of all others, or are written after them: outside ``files``.
 OUTSIDE_FILES = (MANIFEST, "loader.js", "sw.js", PARITY)
@@ -122,7 +128,7 @@ def load_bundle(directory: str | Path) -> Bundle:
 
     Raises:
         SourceError: it is missing, is not JSON, has a schema version this release does not
-            know, or lacks a member.
+            know, or a member is missing or makes no sense.
     """
     path = Path(directory) / MANIFEST
     try:
@@ -135,17 +141,19 @@ def load_bundle(directory: str | Path) -> Bundle:
     except (ValueError, OSError) as error:
         raise SourceError(f"{path} cannot be read: {error}.", "Build the bundle again.") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise SourceError(
             f"{path} has schema_version {version!r}; this release reads {SCHEMA_VERSION}.",
             "Build the bundle again, or install the release of tfjs-bundle that wrote it.",
         )
     try:
         bundle = _parse(raw, Path(directory))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(
-            f"{path} is damaged: {type(error).__name__}: {error}.", "Build the bundle again."
-        ) from None
+    except KeyError as error:
+        raise SourceError(f"{path} is damaged: it lacks {error}.", "Build the bundle again.") from None
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"{path} is damaged: {error}.", "Build the bundle again.") from None
+    except UsageError as error:
+        raise SourceError(f"{path} is damaged: {error.what}", "Build the bundle again.") from None
     if bundle.digest != raw["digest"]:
         raise SourceError(
             f"{path} is damaged: its digest is not that of its files.", "Build the bundle again."
@@ -154,37 +162,104 @@ def load_bundle(directory: str | Path) -> Bundle:
 
 
 def _parse(raw: dict[str, Any], directory: Path) -> Bundle:
-    def tensor(entry: dict[str, Any]) -> TensorInfo:
-        shape = entry["shape"]
-        return TensorInfo(
-            entry["name"], None if shape is None else tuple(shape), entry["dtype"], entry["source_dtype"]
-        )
-
-    def file(entry: dict[str, Any]) -> BundleFile:
-        path = PurePosixPath(entry["path"])
-        if path.is_absolute() or ".." in path.parts or "\\" in entry["path"]:
-            raise ValueError(f"the path {entry['path']!r} leaves the bundle")
-        return BundleFile(
-            entry["path"],
-            int(entry["size"]),
-            entry["sha256"],
-            entry["role"],
-            tuple(entry.get("backends", ())),
-            entry.get("part", ""),
-        )
-
+    """Check each member that docs/bundle-format.md names, as docs/bundle.schema.json does; ignore others."""
+    _sha256(raw, "digest")
+    signature = _member(raw, "signature", dict)
+    files = tuple(_file(entry) for entry in _member(raw, "files", list))
+    paths = [file.path for file in files]
+    if twice := sorted({path for path in paths if paths.count(path) > 1}):
+        raise ValueError(f"{twice[0]} is listed twice")
+    backends = _member(raw, "backends", dict)
+    for name in backends:
+        support = _member(backends, name, dict)
+        if not _member(support, "supported", bool) or "missing_ops" in support:
+            _texts(_member(support, "missing_ops", list))
+    preprocessing = _member(raw, "preprocessing", dict)
+    for name in preprocessing:
+        _check_preprocessing(_member(preprocessing, name, dict), name)
+    labels = _member(raw, "labels", dict)
+    source, created_with = _member(raw, "source", dict), _member(raw, "created_with", dict)
+    _texts(list(created_with.values()))
+    _texts([value for value in source.values() if value is not None])
+    if not {"format", "sha256", "keras_version"} <= source.keys():
+        raise ValueError("source lacks a member")
     return Bundle(
-        name=raw["name"],
-        created_with=raw["created_with"],
-        source=raw["source"],
-        inputs=tuple(tensor(entry) for entry in raw["signature"]["inputs"]),
-        outputs=tuple(tensor(entry) for entry in raw["signature"]["outputs"]),
-        files=tuple(file(entry) for entry in raw["files"]),
-        backends=raw["backends"],
-        preprocessing=raw["preprocessing"],
-        labels=raw["labels"],
-        task=raw["task"],
-        requires_loader=raw["requires_loader"],
-        warnings=tuple(raw["warnings"]),
+        name=_member(raw, "name", str),
+        created_with=created_with,
+        source=source,
+        inputs=tuple(_tensor(entry) for entry in _member(signature, "inputs", list)),
+        outputs=tuple(_tensor(entry) for entry in _member(signature, "outputs", list)),
+        files=files,
+        backends=backends,
+        preprocessing=preprocessing,
+        labels={name: _texts(_member(labels, name, list)) for name in labels},
+        task=_member(raw, "task", str),
+        requires_loader=_member(raw, "requires_loader", bool),
+        warnings=tuple(_texts(_member(raw, "warnings", list))),
         directory=directory,
     )
+
+
+def _tensor(entry: Any) -> TensorInfo:
+    shape, dtype = entry["shape"], _member(entry, "dtype", str)
+    sides = [] if shape is None else [side for side in _is(shape, list, "shape") if side is not None]
+    if any(_is(side, int, "a size of shape") < 0 for side in sides):
+        raise ValueError(f"the shape {shape!r} has a negative size")
+    if dtype not in _DTYPES:
+        raise ValueError(f"there is no dtype {dtype!r}")
+    return TensorInfo(
+        _member(entry, "name", str),
+        None if shape is None else tuple(shape),
+        dtype,
+        _member(entry, "source_dtype", str),
+    )
+
+
+def _file(entry: Any) -> BundleFile:
+    path, size = _path(_member(entry, "path", str)), _member(entry, "size", int)
+    if size < 0:
+        raise ValueError(f"the size of {path} is negative")
+    part = _member(entry, "part", str) if "part" in entry else ""
+    backends = _texts(_member(entry, "backends", list)) if "backends" in entry else []
+    return BundleFile(
+        path, size, _sha256(entry, "sha256"), _member(entry, "role", str), tuple(backends), part
+    )
+
+
+def _sha256(entry: Any, name: str) -> str:
+    value = _member(entry, name, str)
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError(f"{name} must be 64 hexadecimal digits, not {value!r}")
+    return value
+
+
+def _path(path: str) -> str:
+    if "\\" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError(f"the path {path!r} leaves the bundle")
+    return path
+
+
+def _check_preprocessing(entry: dict[str, Any], name: str) -> None:
+    from tfjs_bundle.preprocessing import ImageSchema, from_json
+
+    if entry["kind"] == "program":
+        _path(_member(entry, "file", str))
+        return
+    members = {each.name: entry[each.name] for each in fields(ImageSchema)}
+    for each in ("size", "background", "scale", "offset"):
+        _member(members, each, list)
+    from_json({**members, "kind": entry["kind"]}, f"preprocessing.{name}")
+
+
+def _member(entry: Any, name: str, kind: type[Kind]) -> Kind:
+    return _is(_is(entry, dict, "an entry")[name], kind, name)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    return [_is(value, str, "an entry") for value in values]
+
+
+def _is(value: Any, kind: type[Kind], what: str) -> Kind:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{what} must be {_KINDS[kind]}, not {value!r}")
+    return value
