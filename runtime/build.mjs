@@ -1,9 +1,9 @@
 /**
  * Compiles the runtime: `node runtime/build.mjs --out DIRECTORY`.
  *
- * Written are loader.js and sw.js (filled in per bundle), runtime/* named by content, verify/* (never part
- * of a bundle), runtime.json (what each file is for) and kernels.json (which kernels each backend has). The
- * same sources and packages give the same bytes.
+ * Written are loader.js and sw.js (filled in per bundle), runtime/* named by content, verify/* and preview/*
+ * (never part of a bundle), runtime.json (what each file is for) and kernels.json (which kernels each backend
+ * has). The same sources and packages give the same bytes.
  */
 
 import { createHash } from "node:crypto";
@@ -114,6 +114,7 @@ await buildLoader();
 await buildServiceWorker();
 await buildDemo();
 await buildVerify();
+await buildPreview();
 await addLicences();
 const kernels = await readKernels();
 write();
@@ -308,6 +309,19 @@ async function buildVerify() {
     const path = join(ROOT, SOURCE, "verify", name);
     if (existsSync(path)) files.set(`verify/${name}`, readFileSync(path));
   }
+}
+
+/** What `serve` adds to the pages of a preview, and answers in place of a service worker. */
+async function buildPreview() {
+  const result = await compile({
+    ...COMMON,
+    format: "iife",
+    loader: { ".css": "text" },
+    entryPoints: { preview: `${SOURCE}/preview/preview.ts`, retire: `${SOURCE}/preview/retire.ts` },
+    entryNames: "preview/[name]",
+  });
+  for (const file of result.outputFiles) files.set(outputPath(file.path), Buffer.from(file.contents));
+  files.set("preview/waiting.html", readFileSync(join(ROOT, SOURCE, "preview/waiting.html")));
 }
 
 /** Licences of everything that is compiled in, each text once. */

@@ -22,6 +22,7 @@ from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
     from tfjs_bundle.convert.child import Child
+    from tfjs_bundle.serve.server import Server
 
 _PATH = click.Path(path_type=Path)
 
@@ -187,30 +188,32 @@ def build(source: Path, output: Path, config: Path | None, as_json: bool, **give
 @_verify
 @_verifying
 def serve(source: Path, host: str, port: int, open_browser: bool, config: Path | None, **given: Any) -> None:
-    """Serve a bundle's directory; or build SOURCE, serve the result, and build again when SOURCE changes."""
+    """Serve a bundle's directory as a host would; or preview SOURCE while you work on it.
+
+    A preview builds again when SOURCE, its configuration, labels, templates, custom objects or data change;
+    open pages load the new build by themselves, and show why one failed. Port 0 takes any free port.
+    """
     if (source / "bundle.json").is_file():
         _serve(source, host, port, open_browser)
         return
 
-    import tempfile
-
     from tfjs_bundle.convert.child import Child
-    from tfjs_bundle.serve.watch import watching
+    from tfjs_bundle.serve.session import Order, previewing, run
+    from tfjs_bundle.serve.watch import Watcher
+    from tfjs_bundle.terminal import Rebuilds
 
-    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary, Child() as child:
-        output = Path(temporary) / "dist"
-        _build(source, output, config, given, child=child)
-
-        def rebuild() -> None:
-            click.echo(f"{source} has changed.", err=True)
-            try:
-                _build(source, output, config, given, child=child)
-            except BundleError as error:
-                _show(error)
-                click.echo("The last good build is still being served.", err=True)
-
-        with watching([source], rebuild):
-            _serve(output, host, port, open_browser)
+    order = Order(source, _given(given), config)
+    order.check()
+    drawn = Rebuilds()
+    # a server that says where it is at once, and builds then: the page shows how far it is, or what is wrong
+    with Child() as child, previewing(host, port) as (preview, server), Watcher() as watcher:
+        try:
+            _announce(server, f"Preview of {source.name}", open_browser)
+            run(preview, order, child, watcher, drawn.tell, drawn.on_event)
+        except KeyboardInterrupt:
+            pass  # Ctrl-C is how this ends, whenever it comes
+        finally:
+            drawn.close()
 
 
 @cli.command()
@@ -306,20 +309,26 @@ def _build(
 
 def _serve(directory: Path, host: str, port: int, open_browser: bool) -> None:
     from tfjs_bundle.bundle import load_bundle
-    from tfjs_bundle.serve.server import Server, serve_forever
+    from tfjs_bundle.serve.server import serve_forever
 
     bundle = load_bundle(directory)
 
-    def announce(server: Server) -> None:
-        if server.moved:
-            click.echo(f"Port {port} is busy; taking the next free one.", err=True)
-        if host not in ("127.0.0.1", "localhost", "::1"):
-            click.secho("Everyone who reaches this machine can open the page.", fg="yellow", err=True)
-        click.echo(f"Serving {bundle.name} at {server.url} (Ctrl-C stops)")
-        if open_browser:
-            click.launch(server.url)
+    serve_forever(
+        directory,
+        host=host,
+        port=port,
+        announce=lambda server: _announce(server, f"Serving {bundle.name}", open_browser),
+    )
 
-    serve_forever(directory, host=host, port=port, announce=announce)
+
+def _announce(server: Server, what: str, open_browser: bool) -> None:
+    if server.moved:
+        click.echo(f"Port {server.asked_port} is busy; taking the next free one.", err=True)
+    if server.host not in ("127.0.0.1", "localhost", "::1"):
+        click.secho("Everyone who reaches this machine can open the page.", fg="yellow", err=True)
+    click.echo(f"{what} at {server.url} (Ctrl-C stops)")
+    if open_browser:
+        click.launch(server.url)
 
 
 def _progress(quiet: bool) -> Any:

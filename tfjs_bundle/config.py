@@ -6,8 +6,10 @@ name it has on the command line; the command line wins. They are parsed once, he
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -20,6 +22,8 @@ from tfjs_bundle.errors import UsageError
 CONVERTERS = ("native", "tensorflowjs")
 #: What verification runs on unless it is told: in every browser, and without a GPU.
 DEFAULT_BACKENDS = ("wasm", "cpu")
+#: Of the current directory, the first one that is there.
+_CONFIGURATION_FILES = ("tfjs-bundle.toml", "pyproject.toml")
 _SHARD_SIZE = 4 << 20
 _PATHS = (str, os.PathLike)
 #: What the value of an option may be, and how that is called; the others are checked where they are used.
@@ -99,6 +103,39 @@ def options(
     Raises:
         UsageError: the file cannot be read, or an option is unknown or makes no sense.
     """
+    return _checked(_merged(given, config, use_directory))
+
+
+def files(given: Mapping[str, Any], config: Path | None = None) -> list[Path]:
+    """Return the files and directories that :func:`options` and a build with these options read.
+
+    Configuration files that could be there but are not are among them, and a configuration file that cannot
+    be read stands alone.
+    """
+    places = [config] if config else [Path.cwd() / name for name in _CONFIGURATION_FILES]
+    try:
+        values = _merged(given, config, use_directory=True)
+    except UsageError:
+        values = dict(given)
+    named = [values.get(name) for name in ("labels", "template", "data")]
+    custom = values.get("custom_objects")
+    if isinstance(custom, _PATHS):
+        named.append(_source_of(os.fspath(custom)))
+    return [*places, *(Path(path) for path in named if isinstance(path, _PATHS))]
+
+
+def _source_of(module: str) -> str | None:
+    """Return the file of a module that is given as a file or by its name, without importing anything."""
+    if module.endswith(".py"):
+        return module
+    top = module.partition(".")[0]
+    spec = importlib.machinery.PathFinder.find_spec(top, [str(Path.cwd()), *sys.path])
+    if spec is None or spec.origin is None:
+        return None
+    return str(Path(spec.origin).parent) if spec.submodule_search_locations else spec.origin
+
+
+def _merged(given: Mapping[str, Any], config: Path | None, use_directory: bool) -> dict[str, Any]:
     values, base = _read(config, Path.cwd()) if config or use_directory else ({}, Path.cwd())
     for name in ("template", "data"):
         if isinstance(values.get(name), str):
@@ -109,7 +146,7 @@ def options(
     if isinstance(custom, str) and custom.endswith(".py"):
         values["custom_objects"] = str(base / custom)
     values.update({name: value for name, value in given.items() if value is not None})
-    return _checked(values)
+    return values
 
 
 def parse_size(text: str | int) -> int:
@@ -154,7 +191,7 @@ def _read(config: Path | None, directory: Path) -> tuple[dict[str, Any], Path]:
     if config is not None:
         table = _tool_table(config) if config.name == "pyproject.toml" else _toml(config)
         return _normalized(table), config.parent
-    own, project = directory / "tfjs-bundle.toml", directory / "pyproject.toml"
+    own, project = (directory / name for name in _CONFIGURATION_FILES)
     if own.is_file():
         return _normalized(_toml(own)), directory
     if project.is_file():

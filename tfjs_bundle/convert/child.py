@@ -121,6 +121,12 @@ class Child:
         if self._process and self.call("release") > self._limit:
             self.close()
 
+    def interrupt(self) -> None:
+        """Make a call that another thread waits for end at once, with an error."""
+        process = self._process
+        if process:
+            process.kill()
+
     def close(self) -> None:
         """End the child process, if it runs."""
         process, self._process = self._process, None

@@ -95,39 +95,37 @@ class Server:
         self._thread.join()
 
 
-def start(
-    directory: str | Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    mounts: Mapping[str, str | Path] | None = None,
-) -> Server:
-    """Start serving ``directory``, and each of ``mounts`` under its prefix, and return at once.
+def site(directory: str | Path, mounts: Mapping[str, str | Path] | None = None) -> Any:
+    """Return the ASGI application that answers for ``directory`` as a good static host would.
 
     Args:
         directory: what is served at ``/``. It may be swapped for another of the same name.
-        host: the address to listen on.
-        port: 0 takes any free port; a busy one is replaced by the next free one.
         mounts: URL prefix without slashes to directory, for what is not part of the bundle.
-
-    Raises:
-        UsageError: there is no such directory, or neither ``port`` nor any of the next
-            :data:`PORTS_TRIED` can be listened on.
     """
-    import uvicorn
     from starlette.applications import Starlette
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
-    for path in (directory, *(mounts or {}).values()):
-        if not Path(path).is_dir():
-            raise UsageError(f"{path} cannot be served: it is not a directory.", "Name a bundle's directory.")
     files = {f"/{prefix.strip('/')}": Path(path) for prefix, path in (mounts or {}).items()}
     routes = [
         Mount(prefix or "/", app=StaticFiles(directory=path, html=True, check_dir=False))
         for prefix, path in {**files, "": Path(directory)}.items()
     ]
-    application = _with_headers(Starlette(routes=routes), Path(directory))
+    return _with_headers(Starlette(routes=routes), Path(directory))
+
+
+def start(application: Any, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+    """Start answering with an ASGI application, on a thread of its own, and return at once.
+
+    Args:
+        host: the address to listen on.
+        port: 0 takes any free port; a busy one is replaced by the next free one.
+
+    Raises:
+        UsageError: neither ``port`` nor any of the next :data:`PORTS_TRIED` can be listened on.
+    """
+    import uvicorn
+
     listener = _listen(host, port)
     config = uvicorn.Config(
         application,
@@ -154,8 +152,15 @@ def serving(
     *,
     host: str = "127.0.0.1",
 ) -> Iterator[Server]:
-    """Serve ``directory`` inside a ``with`` block; see :func:`start`."""
-    server = start(directory, host=host, port=port, mounts=mounts)
+    """Serve ``directory`` inside a ``with`` block; see :func:`site` and :func:`start`.
+
+    Raises:
+        UsageError: there is no such directory, or no port that can be listened on.
+    """
+    for path in (directory, *(mounts or {}).values()):
+        if not Path(path).is_dir():
+            raise UsageError(f"{path} cannot be served: it is not a directory.", "Name a bundle's directory.")
+    server = start(site(directory, mounts), host=host, port=port)
     try:
         yield server
     finally:

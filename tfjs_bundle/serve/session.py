@@ -1,0 +1,141 @@
+"""Building again whenever what was read has changed: options are read anew, failures told and not raised."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfjs_bundle import config as configuration
+from tfjs_bundle import pipeline
+from tfjs_bundle.convert.child import Child
+from tfjs_bundle.progress import Event, Progress
+from tfjs_bundle.serve.pages import application
+from tfjs_bundle.serve.preview import Preview
+from tfjs_bundle.serve.server import Server, start
+from tfjs_bundle.serve.watch import Watched, Watcher
+from tfjs_bundle.site.render import templates_directory
+from tfjs_bundle.source.identify import SourceFile, identify
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build of a session, well ended or not.
+
+    Attributes:
+        changed: what had changed since the one before; empty for the first.
+        seconds: wall-clock.
+        result: of a build that succeeded.
+        error: why it did not.
+        new: whether the pages load again, since the bundle differs from the one before.
+        pages: how many pages were open.
+    """
+
+    changed: tuple[Path, ...]
+    seconds: float
+    result: pipeline.BuildResult | None = None
+    error: Exception | None = None
+    new: bool = False
+    pages: int = 0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be built: a source, the options given, and the configuration file named, if one was."""
+
+    source: Path
+    given: Mapping[str, Any]
+    config: Path | None = None
+
+    def check(self) -> None:
+        """Refuse what no change of a file will mend.
+
+        Raises:
+            SourceError: there is nothing at ``source``.
+            UsageError: the options make no sense.
+        """
+        if not self.source.exists():
+            identify(self.source)
+        self.options()
+
+    def options(self) -> configuration.BuildOptions:
+        """Read the options as the files have them now.
+
+        Raises:
+            UsageError: as :func:`tfjs_bundle.config.options`.
+        """
+        return configuration.options(self.given, self.config)
+
+    def reads(self) -> list[Watched]:
+        """Return everything that a build would read now."""
+        model = [self.source]
+        if self.source.suffix == ".json":  # of TensorFlow.js, whose shards lie beside it
+            model += self.source.parent.glob("*.bin")
+        others = [*configuration.files(self.given, self.config), templates_directory()]
+        return [*(Watched(path, slow=True) for path in model), *(Watched(path) for path in others)]
+
+
+@contextmanager
+def previewing(host: str, port: int) -> Iterator[tuple[Preview, Server]]:
+    """Serve a preview that has nothing to show yet, inside a ``with`` block.
+
+    Raises:
+        UsageError: as :func:`tfjs_bundle.serve.server.start`.
+    """
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary:
+        preview = Preview(Path(temporary))
+        server = start(application(preview), host=host, port=port)
+        try:
+            yield preview, server
+        finally:
+            preview.close()  # first: an open stream would keep the server waiting
+            server.close()
+
+
+def attempt(
+    preview: Preview,
+    source: Path | SourceFile,
+    options: Callable[[], configuration.BuildOptions],
+    child: Child,
+    changed: tuple[Path, ...] = (),
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Attempt:
+    """Build once, and let ``preview`` know how it goes."""
+
+    def heard(event: Event) -> None:
+        if event.kind == "stage":
+            preview.building(event.message)
+        on_event(event)
+
+    began = time.perf_counter()
+    preview.building("Reading the options")
+    try:
+        output = preview.new_output()
+        result = pipeline.build(source, output, options(), Progress(heard), child)
+        new = preview.built(output)
+    except Exception as error:  # a preview outlives even our own bugs
+        preview.failed(error)
+        return Attempt(changed, time.perf_counter() - began, error=error, pages=preview.followers)
+    return Attempt(changed, time.perf_counter() - began, result, new=new, pages=preview.followers)
+
+
+def run(
+    preview: Preview,
+    order: Order,
+    child: Child,
+    watcher: Watcher,
+    tell: Callable[[Attempt], None],
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> None:
+    """Build, and build again after every change, until ``watcher`` is closed."""
+    changed: tuple[Path, ...] = ()
+    while True:
+        watcher.about_to_read(order.reads())
+        tell(attempt(preview, order.source, order.options, child, changed, on_event))
+        changed = tuple(watcher.wait())
+        if not changed:
+            return
