@@ -19,9 +19,10 @@ from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
     from tfjs_bundle.progress import Event
+    from tfjs_bundle.serve.live import LivePreview
     from tfjs_bundle.verify.report import ParityReport
 
-__all__ = ["build", "verify", "serve", "load_bundle", "Bundle", "BundleError"]
+__all__ = ["build", "verify", "serve", "preview", "load_bundle", "Bundle", "BundleError"]
 
 
 def build(
@@ -121,3 +122,45 @@ def serve(
             webbrowser.open(server.url)
 
     serve_forever(Path(bundle), host=host, port=port, announce=announce)
+
+
+def preview(
+    model_or_path: Any,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    height: int = 640,
+    config: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> LivePreview:
+    """Show a model's page while you work on the model; in a notebook, the value shows the page itself.
+
+    Returns at once: the page appears when the first build is done, and says so where that fails. A file is
+    built again whenever it changes; a model in memory when it is given to ``show`` of what is returned.
+
+    Args:
+        model_or_path: as for :func:`build`.
+        port: the port to listen on; 0 takes any free one.
+        height: of the page in a notebook, in pixels.
+        config, options: as for :func:`build`; read anew for every build.
+
+    Returns:
+        The preview, with its ``url``, ``show(model)``, ``wait()`` and ``close()``.
+
+    Raises:
+        BundleError: an option makes no sense, there is no such file, or the model cannot be saved.
+    """
+    from tfjs_bundle.serve.live import LivePreview
+
+    live = LivePreview(
+        host=host, port=port, config=Path(config) if config else None, options=options, height=height
+    )
+    try:
+        if isinstance(model_or_path, (str, os.PathLike)):
+            live.watch(model_or_path)
+        else:
+            live.show(model_or_path)
+    except BaseException:
+        live.close()
+        raise
+    return live

@@ -97,6 +97,12 @@ class Bundle:
         lines = sorted(f"{file.path}\0{file.size}\0{file.sha256}\n" for file in self.files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    def _repr_html_(self) -> str:
+        """Return a summary for notebooks."""
+        from tfjs_bundle.display import bundle_html
+
+        return bundle_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain JSON values, members in a fixed order."""
         return {

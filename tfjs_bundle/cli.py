@@ -197,19 +197,18 @@ def serve(source: Path, host: str, port: int, open_browser: bool, config: Path |
         _serve(source, host, port, open_browser)
         return
 
-    from tfjs_bundle.convert.child import Child
-    from tfjs_bundle.serve.session import Order, previewing, run
+    from tfjs_bundle.serve.session import Order, session
     from tfjs_bundle.serve.watch import Watcher
     from tfjs_bundle.terminal import Rebuilds
 
     order = Order(source, _given(given), config)
     order.check()
     drawn = Rebuilds()
-    # a server that says where it is at once, and builds then: the page shows how far it is, or what is wrong
-    with Child() as child, previewing(host, port) as (preview, server), Watcher() as watcher:
+    # The server says where it is at once, and builds then: the page shows how far it is, or what is wrong.
+    with session(host, port) as work, Watcher() as watcher:
         try:
-            _announce(server, f"Preview of {source.name}", open_browser)
-            run(preview, order, child, watcher, drawn.tell, drawn.on_event)
+            _announce(work.server, f"Preview of {source.name}", open_browser)
+            work.run(order, watcher, drawn.tell, drawn.on_event)
         except KeyboardInterrupt:
             pass  # Ctrl-C is how this ends, whenever it comes
         finally:

@@ -106,15 +106,16 @@ def options(
     return _checked(_merged(given, config, use_directory))
 
 
-def files(given: Mapping[str, Any], config: Path | None = None) -> list[Path]:
+def files(given: Mapping[str, Any], config: Path | None = None, *, use_directory: bool = True) -> list[Path]:
     """Return the files and directories that :func:`options` and a build with these options read.
 
     Configuration files that could be there but are not are among them, and a configuration file that cannot
     be read stands alone.
     """
-    places = [config] if config else [Path.cwd() / name for name in _CONFIGURATION_FILES]
+    directory = [Path.cwd() / name for name in _CONFIGURATION_FILES] if use_directory else []
+    places = [config] if config else directory
     try:
-        values = _merged(given, config, use_directory=True)
+        values = _merged(given, config, use_directory)
     except UsageError:
         values = dict(given)
     named = [values.get(name) for name in ("labels", "template", "data")]

@@ -12,6 +12,7 @@ from typing import Any
 
 from tfjs_bundle import config as configuration
 from tfjs_bundle import pipeline
+from tfjs_bundle.cache import Cache
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.progress import Event, Progress
 from tfjs_bundle.serve.pages import application
@@ -45,11 +46,15 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be built: a source, the options given, and the configuration file named, if one was."""
+    """What is to be built: a source, the options given, and the configuration file named, if one was.
+
+    ``use_directory`` is as for :func:`tfjs_bundle.config.options`.
+    """
 
     source: Path
     given: Mapping[str, Any]
     config: Path | None = None
+    use_directory: bool = True
 
     def check(self) -> None:
         """Refuse what no change of a file will mend.
@@ -68,74 +73,89 @@ class Order:
         Raises:
             UsageError: as :func:`tfjs_bundle.config.options`.
         """
-        return configuration.options(self.given, self.config)
+        return configuration.options(self.given, self.config, use_directory=self.use_directory)
 
     def reads(self) -> list[Watched]:
         """Return everything that a build would read now."""
         model = [self.source]
         if self.source.suffix == ".json":  # of TensorFlow.js, whose shards lie beside it
             model += self.source.parent.glob("*.bin")
-        others = [*configuration.files(self.given, self.config), templates_directory()]
+        others = [
+            *configuration.files(self.given, self.config, use_directory=self.use_directory),
+            templates_directory(),
+        ]
         return [*(Watched(path, slow=True) for path in model), *(Watched(path) for path in others)]
 
 
+@dataclass(frozen=True)
+class Session:
+    """A preview that is served, and what builds for it; see :func:`session`."""
+
+    preview: Preview
+    server: Server
+    child: Child
+    cache: Cache
+
+    def run(
+        self,
+        order: Order,
+        watcher: Watcher,
+        tell: Callable[[Attempt], None],
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        """Build, and build again after every change, until ``watcher`` is closed."""
+        changed: tuple[Path, ...] = ()
+        while True:
+            watcher.about_to_read(order.reads())
+            tell(self.attempt(order.source, order.options, changed, on_event))
+            changed = tuple(watcher.wait())
+            if not changed:
+                return
+
+    def attempt(
+        self,
+        source: Path | SourceFile,
+        options: Callable[[], configuration.BuildOptions],
+        changed: tuple[Path, ...] = (),
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> Attempt:
+        """Build once, and let the pages know how it goes; whatever goes wrong is in what is returned."""
+        preview = self.preview
+
+        def heard(event: Event) -> None:
+            if event.kind == "stage":
+                preview.building(event.message)
+            on_event(event)
+
+        began = time.perf_counter()
+        preview.building("Reading the options")
+        try:
+            output = preview.new_output()
+            progress = Progress(heard)
+            result = pipeline.build(source, output, options(), progress, self.child, self.cache)
+            new = preview.built(output)
+        except Exception as error:  # a preview outlives even our own bugs
+            preview.failed(error)
+            return Attempt(changed, time.perf_counter() - began, error=error, pages=preview.followers)
+        return Attempt(changed, time.perf_counter() - began, result, new=new, pages=preview.followers)
+
+
 @contextmanager
-def previewing(host: str, port: int) -> Iterator[tuple[Preview, Server]]:
+def session(host: str, port: int) -> Iterator[Session]:
     """Serve a preview that has nothing to show yet, inside a ``with`` block.
 
     Raises:
         UsageError: as :func:`tfjs_bundle.serve.server.start`.
     """
-    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary,
+        Child() as child,
+        Cache() as cache,
+    ):
         preview = Preview(Path(temporary))
         server = start(application(preview), host=host, port=port)
         try:
-            yield preview, server
+            yield Session(preview, server, child, cache)
         finally:
             preview.close()  # first: an open stream would keep the server waiting
             server.close()
-
-
-def attempt(
-    preview: Preview,
-    source: Path | SourceFile,
-    options: Callable[[], configuration.BuildOptions],
-    child: Child,
-    changed: tuple[Path, ...] = (),
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> Attempt:
-    """Build once, and let ``preview`` know how it goes."""
-
-    def heard(event: Event) -> None:
-        if event.kind == "stage":
-            preview.building(event.message)
-        on_event(event)
-
-    began = time.perf_counter()
-    preview.building("Reading the options")
-    try:
-        output = preview.new_output()
-        result = pipeline.build(source, output, options(), Progress(heard), child)
-        new = preview.built(output)
-    except Exception as error:  # a preview outlives even our own bugs
-        preview.failed(error)
-        return Attempt(changed, time.perf_counter() - began, error=error, pages=preview.followers)
-    return Attempt(changed, time.perf_counter() - began, result, new=new, pages=preview.followers)
-
-
-def run(
-    preview: Preview,
-    order: Order,
-    child: Child,
-    watcher: Watcher,
-    tell: Callable[[Attempt], None],
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> None:
-    """Build, and build again after every change, until ``watcher`` is closed."""
-    changed: tuple[Path, ...] = ()
-    while True:
-        watcher.about_to_read(order.reads())
-        tell(attempt(preview, order.source, order.options, child, changed, on_event))
-        changed = tuple(watcher.wait())
-        if not changed:
-            return
