@@ -1,9 +1,9 @@
 /**
  * Compiles the runtime: `node runtime/build.mjs --out DIRECTORY`.
  *
- * Written are loader.js and sw.js (filled in per bundle), runtime/* named by content, verify/* and preview/*
- * (never part of a bundle), runtime.json (what each file is for) and kernels.json (which kernels each backend
- * has). The same sources and packages give the same bytes.
+ * Written are loader.js and sw.js (filled in per bundle), runtime/* named by content, npm/* (what an npm package
+ * has in their place), verify/* and preview/* (never part of a bundle), runtime.json (what each file is for) and
+ * kernels.json (which kernels each backend has). The same sources and packages give the same bytes.
  */
 
 import { createHash } from "node:crypto";
@@ -20,6 +20,8 @@ const SOURCE = "runtime/src";
 const TFJS = join(ROOT, "node_modules", "@tensorflow");
 const WASM = join(TFJS, "tfjs-backend-wasm");
 const BACKENDS = ["cpu", "wasm", "webgl", "webgpu"];
+/** Vite's dev server adds a source map to every script that has none, and the bytes were no longer those checked. */
+const NO_SOURCE_MAP = "/*# sourceMappingURL=none */\n";
 const BUILD_TOKEN = '"__TFJS_BUNDLE_BUILD__"';
 const require = createRequire(import.meta.url);
 
@@ -46,6 +48,32 @@ const loaderIsExternal = {
   name: "loader-is-external",
   setup(build) {
     build.onResolve({ filter: /(^|\/)loader(\.js)?$/ }, () => ({ path: "../loader.js", external: true }));
+  },
+};
+
+/** Modules of the npm package that stay modules: files.js is rendered per bundle, the rest shares it. */
+const packageModulesAreExternal = {
+  name: "package-modules-are-external",
+  setup(build) {
+    build.onResolve({ filter: /\/files\.js$/ }, () => ({ path: "./files.js", external: true }));
+  },
+};
+
+/**
+ * TF.js keeps its state in the page's global object, for whichever copy comes next. A script that stands alone has
+ * its own: neither the app's TF.js nor another package's shares its kernels.
+ */
+const privateState = {
+  name: "private-state",
+  setup(build) {
+    build.onLoad({ filter: /tfjs-core[\\/]dist[\\/]global_util\.js$/ }, ({ path }) => ({
+      contents: replaceOnce(
+        read(path),
+        /let globalNameSpace;/,
+        "let globalNameSpace = { atob: (text) => atob(text) };",
+      ),
+      loader: "js",
+    }));
   },
 };
 
@@ -87,11 +115,14 @@ const slimTfjs = {
         return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
       },
     );
-    build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.js$/ }, ({ path }) => ({
+    build.onLoad({ filter: /wasm-out[\\/]tfjs-backend-wasm(-threaded-simd)?\.js$/ }, ({ path }) => {
+      // In Node Emscripten looks for files beside it, which it needs neither there nor here.
+      const text = replaceOnce(read(path), /(?<=ENVIRONMENT_IS_NODE=)typeof process=="object"[^;]*/, "false");
+      if (!path.endsWith("threaded-simd.js")) return { contents: text, loader: "js" };
       // Emscripten starts eight threads whatever is asked for; each takes time and memory.
-      contents: replaceOnce(read(path), /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;'),
-      loader: "js",
-    }));
+      const pool = replaceOnce(text, /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;');
+      return { contents: pool, loader: "js" };
+    });
     // The stock way to start threads, with blob: URLs; ours is in src/backends/wasm.ts.
     build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.worker\.js$/ }, () => ({
       contents: 'export const wasmWorkerContents = "";',
@@ -104,6 +135,8 @@ const files = new Map();
 const compressed = new Map();
 const packages = new Set();
 const entries = [];
+/** What an npm package has in place of the engine, the backends and the worker of `entries`. */
+const packageEntries = [];
 
 await buildEngine();
 await buildWorker();
@@ -112,6 +145,7 @@ await buildThreads();
 addBinaries();
 await buildLoader();
 await buildServiceWorker();
+await buildPackage();
 await buildDemo();
 await buildVerify();
 await buildPreview();
@@ -268,6 +302,39 @@ async function buildLoader() {
   checkToken("loader.js");
 }
 
+/** What an npm package has of its own: its modules, which an app's bundler compiles, and a script per backend. */
+async function buildPackage() {
+  const modules = await compile({
+    ...COMMON,
+    // The app's bundler does that, and a developer may read it before.
+    minify: false,
+    splitting: true,
+    entryPoints: { index: `${SOURCE}/npm/npm.ts`, precache: `${SOURCE}/npm/precache.ts` },
+    entryNames: "npm/[name]",
+    chunkNames: "npm/[name]-[hash]",
+    plugins: [packageModulesAreExternal],
+  });
+  for (const file of modules.outputFiles) addToPackage(outputPath(file.path), file.contents, "entry");
+  for (const backend of BACKENDS) {
+    const result = await compile({
+      ...COMMON,
+      entryPoints: { [`engine-${backend}`]: `${SOURCE}/alone/${backend}.ts` },
+      plugins: [privateState, slimTfjs, cureTfjs],
+    });
+    const script = `${result.outputFiles[0].text}${NO_SOURCE_MAP}`;
+    // But for a method of that name, which a hash table of TF.js has.
+    const [found] = /.{40}(?<!async |\.)\bimport\s*[(.].{40}/.exec(script) ?? [];
+    if (found) fail(`the script for ${backend} imports something: ${found}`);
+    const path = `npm/${contentName(`engine-${backend}`, script, "js")}`;
+    addToPackage(path, script, "engine", { backends: [backend], part: `backend-${backend}` });
+  }
+}
+
+function addToPackage(path, contents, role, { backends = [], part = "" } = {}) {
+  files.set(path, Buffer.from(contents));
+  packageEntries.push({ path, role, backends, part });
+}
+
 async function buildServiceWorker() {
   const result = await compile({
     ...COMMON,
@@ -392,7 +459,8 @@ function write() {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([path, contents]) => [path, { raw: contents.length, brotli: brotli(contents) }]),
   );
-  files.set("runtime.json", `${JSON.stringify({ tfjs_version: version, files: entries, sizes }, null, 1)}\n`);
+  const runtime = { tfjs_version: version, files: entries, npm: packageEntries, sizes };
+  files.set("runtime.json", `${JSON.stringify(runtime, null, 1)}\n`);
   files.set("kernels.json", `${JSON.stringify(kernels, null, 1)}\n`);
   for (const [path, contents] of files) {
     mkdirSync(dirname(join(fresh, path)), { recursive: true });
@@ -418,7 +486,12 @@ function printSizes() {
   for (const backend of BACKENDS) {
     const own = entries.filter(({ backends, part }) => backends.includes(backend) && !otherWasm.test(part));
     const paths = ["loader.js", ...[...shared, ...own].map(({ path }) => path)];
-    console.log(`${backend.padEnd(7)} ${kilobytes(size(paths))} in ${paths.length} files`);
+    const alone = packageEntries.filter(({ backends }) => backends.includes(backend)).map(({ path }) => path);
+    const binaries = own.filter(({ path }) => path.endsWith(".wasm")).map(({ path }) => path);
+    console.log(
+      `${backend.padEnd(7)} ${kilobytes(size(paths))} in ${paths.length} files, ` +
+        `${kilobytes(size([...alone, ...binaries]))} beside index.js in an npm package`,
+    );
   }
 }
 

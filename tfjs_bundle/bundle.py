@@ -20,13 +20,14 @@ Kind = TypeVar("Kind")
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
 PARITY = "parity.json"
+LOADER = "loader.js"
 BACKENDS = ("webgpu", "webgl", "wasm", "cpu")
 
 _DTYPES = ("float32", "int32", "bool", "string", "complex64")
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", list: "an array", dict: "an object"}
 
 #: Files that carry the digest of all others, or are written after them: outside ``files``.
-OUTSIDE_FILES = (MANIFEST, "loader.js", "sw.js", PARITY)
+OUTSIDE_FILES = (MANIFEST, LOADER, "sw.js", PARITY)
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class BundleFile:
             cases), ``runtime`` (JavaScript that every backend needs), ``worker`` (the module
             worker's script), ``engine`` (the module that the page imports to run without a
             worker), ``backend`` (a module or .wasm for the backends named), ``program`` (what is
-            computed outside of the graph), ``demo`` (what only the demo page loads) or ``hosting``.
-        backends: for ``backend`` files, which backends need them; else empty.
+            computed outside of the graph), ``demo`` (what only the demo page loads), ``entry`` (a
+            module of an npm package, or its types) or ``hosting``.
+        backends: which backends need the file; empty where all do.
         part: which piece of the runtime it is, by the compiled runtime's own names, for
             instance ``wasm-simd``; empty where the role says enough.
     """
@@ -96,6 +98,16 @@ class Bundle:
         """The bundle's version: sha256 over path, size and sha256 of all ``files``."""
         lines = sorted(f"{file.path}\0{file.size}\0{file.sha256}\n" for file in self.files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it is an npm package, and no site."""
+        return any(file.role == "entry" for file in self.files)
+
+    @property
+    def module(self) -> str:
+        """The module that gives ``loadModel``, by its path."""
+        return "index.js" if self.is_package else LOADER
 
     def _repr_html_(self) -> str:
         """Return a summary for notebooks."""

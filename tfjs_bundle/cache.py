@@ -22,7 +22,7 @@ from tfjs_bundle.source.identify import SourceFile
 Kept = TypeVar("Kept")
 
 #: Options that change what a person sees and nothing that the model computes.
-PRESENTATION = frozenset(["name", "labels", "template", "form", "examples"])
+PRESENTATION = frozenset(["name", "labels", "template", "form", "examples", "package"])
 
 #: Entries kept: the model at hand, the one before it (an edit taken back), and their parity reports.
 _SIZE = 4

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfjs_bundle.bundle import BACKENDS
-from tfjs_bundle.config import CONVERTERS
+from tfjs_bundle.config import CONVERTERS, FORMATS
 from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
@@ -164,6 +164,11 @@ def cli() -> None:
 @click.argument("source", type=_PATH)
 @click.option(
     "-o", "--output", type=_PATH, default=Path("dist"), show_default=True, help="The bundle's directory."
+)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="A site for any static host (the default), or an npm package for an app's own build.",
 )
 @_page
 @_reading

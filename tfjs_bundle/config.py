@@ -20,6 +20,7 @@ from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.errors import UsageError
 
 CONVERTERS = ("native", "tensorflowjs")
+FORMATS = ("site", "npm")
 #: What verification runs on unless it is told: in every browser, and without a GPU.
 DEFAULT_BACKENDS = ("wasm", "cpu")
 #: Of the current directory, the first one that is there.
@@ -32,6 +33,8 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "signature": (str, "a text"),
     "task": (str, "a text"),
     "converter": (str, "a text"),
+    "format": (str, "a text"),
+    "package": (Mapping, "a table"),
     "unsafe": (bool, "true or false"),
     "allow_random": (bool, "true or false"),
     "verify": (bool, "true or false"),
@@ -62,6 +65,8 @@ class BuildOptions:
         form: input name to how the page asks for it (:mod:`tfjs_bundle.form`).
         examples: what the page offers to fill the form with.
         shard_size: no shard is larger, in bytes; 4M by default.
+        format: ``site`` (a directory for static hosts) or ``npm`` (a package for an app's own build).
+        package: members of package.json that replace ours.
         template: directory whose templates replace ours by name.
         converter: ``native`` or ``tensorflowjs``.
         custom_objects: a module, or a Python file, that registers the model's custom layers.
@@ -80,6 +85,8 @@ class BuildOptions:
     form: Mapping[str, Any] = field(default_factory=dict)
     examples: list[Any] = field(default_factory=list)
     shard_size: int = _SHARD_SIZE
+    format: str = "site"
+    package: Mapping[str, Any] = field(default_factory=dict)
     template: Path | None = None
     converter: str = "native"
     custom_objects: str | None = None
@@ -240,6 +247,8 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
         values["backends"] = tuple(dict.fromkeys(values["backends"]))
     if "converter" in values:
         _among([values["converter"]], CONVERTERS, "converter")
+    if "format" in values:
+        _among([values["format"]], FORMATS, "format")
     if values.get("task") is not None:
         from tfjs_bundle.preprocessing import TASKS
 

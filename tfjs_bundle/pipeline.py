@@ -22,6 +22,7 @@ from tfjs_bundle.graph.vocabulary import input_uses
 from tfjs_bundle.presentation import Presentation, present
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
+from tfjs_bundle.site.npm import render_package
 from tfjs_bundle.site.render import render
 from tfjs_bundle.source.identify import SourceFile, identify
 from tfjs_bundle.verify.cases import SCALES, golden_json
@@ -84,7 +85,10 @@ def build(
                 file.name, packed.model_name, packed.signature, options, progress, packed.uses
             )
             spec = pack.describe(file, packed, presentation, tuple(progress.warnings))
-            site = render(spec, template=options.template)
+            if options.format == "npm":
+                site = render_package(spec, package=options.package, template=options.template)
+            else:
+                site = render(spec, template=options.template)
             sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
             report = kept.get(key and f"{key} parity", lambda _: _verify(staging, model, options, progress))

@@ -173,7 +173,7 @@ export function runtimeFiles(manifest: Manifest, candidate: Candidate, worker: b
   const wanted = candidate.variant ? WASM_PARTS[candidate.variant] : [];
   const shared = filesFor(manifest, {
     roles: worker ? ["runtime", "engine", "worker"] : ["runtime", "engine"],
-  });
+  }).filter(({ backends }) => !backends || backends.includes(candidate.backend));
   const own = filesFor(manifest, { roles: ["backend"], backend: candidate.backend });
   // A chunk that the loader imports by itself where it needs it, see runtime/build.mjs.
   const lazy = (file: ManifestFile) => file.part?.startsWith("lazy-") ?? false;

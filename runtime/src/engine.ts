@@ -20,13 +20,12 @@ import {
 } from "@tensorflow/tfjs-core";
 import type {
   BackendHandle,
-  BackendModule,
   Dtype,
   Engine,
   EngineConfig,
   EngineMemory,
+  EngineModules,
   Program,
-  ProgramModule,
   TensorData,
   TensorMap,
 } from "./protocol.js";
@@ -58,8 +57,16 @@ function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   return result;
 }
 
-/** Return an engine with nothing in it yet; see `Engine` for the order of calls. */
+/** Return an engine that imports its backend by the address it is given; see `engineOf`. */
 export function createEngine(): Engine {
+  return engineOf({
+    backend: ({ backendModule }) => import(backendModule),
+    program: ({ module }) => import(module),
+  });
+}
+
+/** Return an engine with nothing in it yet; see `Engine` for the order of calls. */
+export function engineOf(modules: EngineModules): Engine {
   let config: EngineConfig;
   let handle: BackendHandle;
   let json: ModelJson;
@@ -144,8 +151,7 @@ export function createEngine(): Engine {
       inTurn(async () => {
         config = given;
         env().set("KEEP_INTERMEDIATE_TENSORS", false);
-        const module = (await import(config.backendModule)) as BackendModule;
-        handle = await module.start(config);
+        handle = await (await modules.backend(config)).start(config);
         await activate();
         void handle.lost.then((reason) => {
           broken = reason;
@@ -154,7 +160,7 @@ export function createEngine(): Engine {
         });
         edges = config;
         if (config.program) {
-          const { createProgram } = (await import(config.program.module)) as ProgramModule;
+          const { createProgram } = await modules.program(config.program);
           program = createProgram(config.program.document);
           edges = program;
         }

@@ -8,6 +8,7 @@ import {
   type EngineRequest,
   type EngineResponse,
   type TensorMap,
+  WORKER_NAME,
 } from "./protocol.js";
 
 export interface EngineHost {
@@ -18,14 +19,17 @@ export interface EngineHost {
 
 /** Run the engine in the page: simple, but the page stands still while it computes. */
 export async function pageHost(engineUrl: string): Promise<EngineHost> {
-  const module = (await import(engineUrl)) as { createEngine(): Engine };
+  // The comments keep bundlers of an app that uses the npm package from looking for the module themselves.
+  const module = (await import(
+    /* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ engineUrl
+  )) as { createEngine(): Engine };
   const engine = module.createEngine();
   return { engine, terminate: () => void engine.dispose().catch(() => undefined) };
 }
 
-/** Run the engine in a module worker of its own. */
-export function workerHost(workerUrl: string, engineUrl: string): EngineHost {
-  const worker = new Worker(workerUrl, { type: "module", name: "tfjs-bundle" });
+/** Run the engine in a module worker of its own, whose script is the engine where no other is named. */
+export function workerHost(workerUrl: string, engineUrl?: string): EngineHost {
+  const worker = new Worker(workerUrl, { type: "module", name: WORKER_NAME });
   const calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let next = 0;
   let stopped = "";
@@ -49,7 +53,7 @@ export function workerHost(workerUrl: string, engineUrl: string): EngineHost {
     stop(event.message ? `the worker stopped: ${event.message}` : "the worker's script could not be started");
   };
   worker.onmessageerror = () => stop("the worker's answer could not be read");
-  worker.postMessage({ engine: engineUrl });
+  if (engineUrl) worker.postMessage({ engine: engineUrl });
 
   function call<Result>(
     method: EngineMethod,

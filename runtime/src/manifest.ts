@@ -19,6 +19,7 @@ export type FileRole =
   | "engine"
   | "backend"
   | "demo"
+  | "entry"
   | "hosting";
 
 export interface ManifestFile {
@@ -29,7 +30,7 @@ export interface ManifestFile {
   /** 64 hexadecimal digits. */
   readonly sha256: string;
   readonly role: FileRole;
-  /** For role `backend`: which backends need the file. */
+  /** Which backends need the file; absent where all do. */
   readonly backends?: readonly BackendName[];
   /** Which piece of the runtime it is; absent where the role says enough. */
   readonly part?: string;

@@ -90,8 +90,14 @@ export interface ProgramModule {
   createProgram(document: ArrayBuffer): Program;
 }
 
+/** How an engine comes by what not every model needs. */
+export interface EngineModules {
+  backend(config: EngineConfig): Promise<BackendModule>;
+  program(config: ProgramConfig): Promise<ProgramModule>;
+}
+
 export interface ProgramConfig {
-  /** URL of the module. */
+  /** URL of the module; empty where the engine has it in itself. */
   module: string;
   document: ArrayBuffer;
 }
@@ -134,7 +140,10 @@ export interface Engine {
 
 export type EngineMethod = keyof Engine;
 
-/** From the page to the worker; the first message is `{ engine: URL }`. */
+/** How our workers are called, by which a script that is both module and worker knows what it is now. */
+export const WORKER_NAME = "tfjs-bundle";
+
+/** From the page to the worker; the first message is `{ engine: URL }` where the worker is not the engine itself. */
 export interface EngineRequest {
   id: number;
   method: EngineMethod;

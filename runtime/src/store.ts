@@ -27,8 +27,8 @@ export interface FetchOptions {
 }
 
 export interface Store {
-  /** The bundle's directory, with a trailing `/`. */
-  readonly baseUrl: string;
+  /** The address of a file. */
+  url(file: StoreFile): string;
   /** Why nothing (more) is stored: insecure context, storage full; `""` while storing works. */
   readonly problem: string;
   /**
@@ -44,6 +44,16 @@ export interface Store {
   ensure(files: readonly StoreFile[], options?: FetchOptions): Promise<boolean>;
   /** Return whether the file is in the cache; does not look at its bytes. */
   has(file: StoreFile): Promise<boolean>;
+  /** Return the bytes at a path whose sha256 nobody knows; throws as `fetch` does. */
+  fetchUnchecked(path: string, signal?: AbortSignal): Promise<ArrayBuffer>;
+  /** Return whether something answers for the file now; does not look at what. */
+  isThere(file: StoreFile): Promise<boolean>;
+}
+
+/** Where files are, and how they are asked for. */
+export interface Place {
+  url(file: Pick<StoreFile, "path" | "role" | "sha256">): string;
+  fetch(url: string, init?: RequestInit): Promise<Response>;
 }
 
 const ATTEMPTS = 3;
@@ -72,7 +82,13 @@ export async function openStore(baseUrl: string | URL): Promise<Store> {
     );
   }
   const { cache, problem } = await openCache(base);
-  return new CacheStore(base, cache, problem);
+  const place: Place = { url: (file) => fileUrl(base, file), fetch: (url, init) => fetch(url, init) };
+  return new CacheStore(place, cache, problem);
+}
+
+/** Open a store that keeps nothing: what is downloaded twice is the app's, or the browser's, to remember. */
+export function openPlain(place: Place): Store {
+  return new CacheStore(place, null, "nothing is kept on this device");
 }
 
 async function openCache(base: string): Promise<{ cache: Cache | null; problem: string }> {
@@ -93,15 +109,19 @@ class CacheStore implements Store {
   problem: string;
 
   constructor(
-    readonly baseUrl: string,
+    readonly place: Place,
     readonly cache: Cache | null,
     problem: string,
   ) {
     this.problem = problem;
   }
 
+  url(file: StoreFile): string {
+    return this.place.url(file);
+  }
+
   async fetch(file: StoreFile, options: FetchOptions = {}): Promise<ArrayBuffer> {
-    const url = fileUrl(this.baseUrl, file);
+    const url = this.url(file);
     for (let work = busy.get(url); work; work = busy.get(url)) {
       await work.catch(() => {});
     }
@@ -127,7 +147,27 @@ class CacheStore implements Store {
   }
 
   async has(file: StoreFile): Promise<boolean> {
-    return (await this.#match(fileUrl(this.baseUrl, file))) !== undefined;
+    return (await this.#match(this.url(file))) !== undefined;
+  }
+
+  async fetchUnchecked(path: string, signal?: AbortSignal): Promise<ArrayBuffer> {
+    const file: StoreFile = { path, size: 0, sha256: "", role: "runtime" };
+    let response: Response;
+    try {
+      response = await this.place.fetch(this.url(file), { signal, credentials: "same-origin" });
+    } catch (error) {
+      if (signal?.aborted) throw abortedError(signal);
+      throw new BundleError("network", lost(file, false), { cause: error });
+    }
+    if (!response.ok) throw new BundleError("network", `the server answered ${response.status} for ${path}.`);
+    return response.arrayBuffer();
+  }
+
+  async isThere(file: StoreFile): Promise<boolean> {
+    return this.place.fetch(this.url(file), { method: "HEAD", cache: "no-store" }).then(
+      () => true,
+      () => false,
+    );
   }
 
   async #fetch(url: string, file: StoreFile, options: FetchOptions): Promise<ArrayBuffer> {
@@ -137,7 +177,7 @@ class CacheStore implements Store {
       onProgress?.({ file, loaded: file.size, total: file.size, fromCache: true });
       return stored;
     }
-    const { bytes, headers } = await download(url, file, options);
+    const { bytes, headers } = await download(this.place, url, file, options);
     await this.#put(url, file, bytes, headers);
     return bytes;
   }
@@ -178,15 +218,20 @@ interface Download {
   headers: Headers;
 }
 
-async function download(url: string, file: StoreFile, options: FetchOptions): Promise<Download> {
+async function download(
+  place: Place,
+  url: string,
+  file: StoreFile,
+  options: FetchOptions,
+): Promise<Download> {
   for (let attempt = 0; ; attempt++) {
     try {
       // A stale or damaged copy in the browser's own HTTP cache must not survive the second try.
-      return await downloadOnce(url, file, attempt === 0 ? "default" : "reload", options);
+      return await downloadOnce(place, url, file, attempt === 0 ? "default" : "reload", options);
     } catch (error) {
       if (!(error instanceof Retryable)) throw error;
       const last = attempt + 1 >= (error.code === "integrity" ? 2 : ATTEMPTS);
-      if (last || navigator.onLine === false) throw error.toBundleError();
+      if (last || globalThis.navigator?.onLine === false) throw error.toBundleError();
     }
     await pause(RETRY_DELAYS_MS[attempt] ?? 1000, options.signal);
   }
@@ -208,6 +253,7 @@ class Retryable extends Error {
 }
 
 async function downloadOnce(
+  place: Place,
   url: string,
   file: StoreFile,
   cache: RequestCache,
@@ -225,7 +271,11 @@ async function downloadOnce(
   let tooLong = false;
   let response: Response | undefined;
   try {
-    response = await fetch(url, { cache, credentials: "same-origin", signal: AbortSignal.any(signals) });
+    response = await place.fetch(url, {
+      cache,
+      credentials: "same-origin",
+      signal: AbortSignal.any(signals),
+    });
     if (!response.ok) throw refused(response.status, file);
     onProgress?.({ file, loaded: 0, total: file.size, fromCache: false });
     const reader = response.body?.getReader();

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +27,9 @@ BUILD_TOKEN = b'"__TFJS_BUNDLE_BUILD__"'
 
 #: Without it GitHub Pages leaves out files whose names begin with an underscore.
 NO_JEKYLL = ".nojekyll"
+
+#: Where the templates of an npm package lie, see :mod:`tfjs_bundle.site.npm`.
+PACKAGE_TEMPLATES = "npm/"
 
 #: What the service worker stores at install, beside the demo's script and style.
 SHELL_ROLES = ("page", "demo")
@@ -117,59 +120,76 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
             file that would replace one of the bundle's own, or does not render.
     """
     runtime = runtime or runtime_directory()
-    compiled = _read_runtime(runtime)
-    files: dict[str, Content] = {}
-    entries: dict[str, BundleFile] = {}
-
-    def add(path: str, content: Content, role: str, backends: tuple[str, ...] = (), part: str = "") -> None:
-        size, sha256 = _measure(content)
-        files[path] = content
-        entries[path] = BundleFile(path, size, sha256, role, backends, part)
-
+    compiled = read_runtime(runtime)
+    parts = Parts()
     for path, file in spec.model_files.items():
-        add(path, file.content, file.role)
+        parts.add(path, file.content, file.role)
     has_program = any(file.role == "program" for file in spec.model_files.values())
-    supported = {name for name, state in spec.backends.items() if state.get("supported")}
     for file in compiled["files"]:
-        backends = tuple(file.get("backends") or ())
         if file.get("part") == "program" and not has_program:
             continue
-        if file["path"].startswith("runtime/") and (not backends or supported.intersection(backends)):
-            content = (runtime / file["path"]).read_bytes()
-            add(file["path"], content, file["role"], backends, file.get("part") or "")
+        if file["path"].startswith("runtime/"):
+            parts.add_compiled(spec, runtime, file)
 
-    add(NO_JEKYLL, b"", "hosting")
-    created_with = {**spec.created_with, "tfjs": compiled["tfjs_version"]}
-    values = _template_values(replace(spec, created_with=created_with), entries)
-    for path, content in _render_templates(template, values):
-        if path in files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
+    parts.add(NO_JEKYLL, b"", "hosting")
+    spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
+    values = template_values(spec, parts.entries)
+    for path, content in render_templates(template, values, _place):
+        if path in parts.files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
             raise UsageError(
                 f"The template {path} would replace a file of the bundle itself.",
                 "Give it another name; model/, runtime/ and the bundle's own files cannot be replaced.",
             )
-        add(path, content, "page" if _is_page(path) else "hosting")
+        parts.add(path, content, "page" if _is_page(path) else "hosting")
 
-    bundle = Bundle(
-        name=spec.name,
-        created_with=created_with,
-        source=dict(spec.source),
-        inputs=spec.inputs,
-        outputs=spec.outputs,
-        files=tuple(entries[path] for path in sorted(entries)),
-        backends={name: dict(state) for name, state in spec.backends.items()},
-        preprocessing=dict(spec.preprocessing),
-        labels={name: list(labels) for name, labels in spec.labels.items()},
-        task=spec.task,
-        requires_loader=spec.requires_loader,
-        warnings=tuple(spec.warnings),
-    )
+    bundle = parts.bundle(spec)
     manifest = bundle.dumps()
-    files[MANIFEST] = manifest
-    files.update(_fill_build(runtime, bundle, manifest))
+    files = {**parts.files, MANIFEST: manifest, **_fill_build(runtime, bundle, manifest)}
     return Site({path: files[path] for path in sorted(files)}, bundle)
 
 
-def _read_runtime(directory: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Parts:
+    """Files as they come together, and what the manifest says of each."""
+
+    files: dict[str, Content] = field(default_factory=dict)
+    entries: dict[str, BundleFile] = field(default_factory=dict)
+
+    def add(
+        self, path: str, content: Content, role: str, backends: tuple[str, ...] = (), part: str = ""
+    ) -> None:
+        """Add one file that the manifest names."""
+        size, sha256 = _measure(content)
+        self.files[path] = content
+        self.entries[path] = BundleFile(path, size, sha256, role, backends, part)
+
+    def add_compiled(self, spec: SiteSpec, runtime: Path, file: Mapping[str, Any]) -> None:
+        """Add a file of the compiled runtime, by its entry in runtime.json, if a backend of ours needs it."""
+        backends = tuple(file.get("backends") or ())
+        if not backends or any(spec.backends.get(name, {}).get("supported") for name in backends):
+            path = file["path"].removeprefix("npm/")
+            content = (runtime / file["path"]).read_bytes()
+            self.add(path, content, file["role"], backends, file.get("part") or "")
+
+    def bundle(self, spec: SiteSpec) -> Bundle:
+        """Return the manifest of these files."""
+        return Bundle(
+            name=spec.name,
+            created_with=dict(spec.created_with),
+            source=dict(spec.source),
+            inputs=spec.inputs,
+            outputs=spec.outputs,
+            files=tuple(self.entries[path] for path in sorted(self.entries)),
+            backends={name: dict(state) for name, state in spec.backends.items()},
+            preprocessing=dict(spec.preprocessing),
+            labels={name: list(labels) for name, labels in spec.labels.items()},
+            task=spec.task,
+            requires_loader=spec.requires_loader,
+            warnings=tuple(spec.warnings),
+        )
+
+
+def read_runtime(directory: Path) -> dict[str, Any]:
     try:
         return json.loads((directory / "runtime.json").read_bytes())
     except (OSError, ValueError):
@@ -188,13 +208,19 @@ def _measure(content: Content) -> tuple[int, str]:
     return memoryview(content).nbytes, hashlib.sha256(content).hexdigest()
 
 
+def _place(name: str) -> str | None:
+    return None if name.startswith(PACKAGE_TEMPLATES) else name
+
+
 def _is_page(path: str) -> bool:
     """Tell what a visitor's page is made of from what only hosts and developers read."""
     hosting = path.startswith((".", "_")) or PurePosixPath(path).suffix in {".md", ".ts"}
     return not hosting
 
 
-def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[str, Any]:
+def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[str, Any]:
+    """Return what every template can use."""
+
     def demo(suffix: str) -> str | None:
         found = (path for path, file in entries.items() if file.role == "demo" and path.endswith(suffix))
         return min(found, default=None)
@@ -216,6 +242,7 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
     }
     return {
         "page": page,
+        "package": None,
         "demo_script": demo(".js"),
         "demo_style": demo(".css"),
         "content_security_policy": content_security_policy(),
@@ -225,7 +252,10 @@ def _template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[
     }
 
 
-def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def render_templates(
+    template: Path | None, values: Mapping[str, Any], place: Callable[[str], str | None]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each template that ``place`` gives a path."""
     directories = [templates_directory()]
     if template is not None:
         if not template.is_dir():
@@ -243,16 +273,19 @@ def _render_templates(template: Path | None, values: Mapping[str, Any]) -> Itera
     environment.filters["markdown"] = _escape_markdown
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": True}
     for name in sorted(_template_names(directories)):
+        path = place(name)
+        if path is None:
+            continue
         if not name.endswith(".j2"):
             found = next(each for each in directories if (each / name).is_file())
-            yield name, (found / name).read_bytes()
+            yield path, (found / name).read_bytes()
             continue
         try:
             text = environment.get_template(name).render(values)
         except (jinja2.TemplateError, UnicodeDecodeError) as error:
             line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
             raise UsageError(f"The template {name}{line} does not render: {error}.", "Correct it.") from None
-        yield name.removesuffix(".j2"), text.encode()
+        yield path.removesuffix(".j2"), text.encode()
 
 
 def _template_names(directories: list[Path]) -> set[str]:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from tfjs_bundle.bundle import LOADER
 from tfjs_bundle.errors import BrowserError, MissingBrowserError, SourceError
 from tfjs_bundle.serve.server import CONTENT_TYPES
 from tfjs_bundle.verify.browser import CURE, launch
@@ -100,6 +101,7 @@ def run_cases(
     cases: Sequence[Case],
     backends: Sequence[str],
     *,
+    module: str = LOADER,
     step: Callable[[str], None] = lambda message: None,
     timeout: float | None = None,
 ) -> Session:
@@ -110,6 +112,7 @@ def run_cases(
 
     Args:
         url: the bundle's address, with a trailing slash.
+        module: the bundle's own module, by which a page loads the model.
         step: is told what is being done, on the caller's thread.
         timeout: seconds that loading, or one prediction, may take; :data:`TIMEOUT` by default.
 
@@ -126,7 +129,9 @@ def run_cases(
 
     def work() -> None:
         try:
-            _drive(url, cases, backends, headers, timeout or TIMEOUT, messages.put, stop, runs, browsers)
+            _drive(
+                url, module, cases, backends, headers, timeout or TIMEOUT, messages.put, stop, runs, browsers
+            )
         except BaseException as error:
             failures.append(error)
         finally:
@@ -153,6 +158,7 @@ def run_cases(
 
 def _drive(
     url: str,
+    module: str,
     cases: Sequence[Case],
     backends: Sequence[str],
     headers: Mapping[str, str],
@@ -174,7 +180,9 @@ def _drive(
             for backend in backends:
                 step(f"{backend}: loading")
                 try:
-                    runs.append(_run_backend(browser, url, cases, backend, headers, timeout, step, stop))
+                    runs.append(
+                        _run_backend(browser, url, module, cases, backend, headers, timeout, step, stop)
+                    )
                 except Error as error:
                     if not browser.is_connected() or "crash" in str(error).lower():
                         raise BrowserError(
@@ -193,6 +201,7 @@ def _drive(
 def _run_backend(
     browser: Browser,
     url: str,
+    module: str,
     cases: Sequence[Case],
     backend: str,
     headers: Mapping[str, str],
@@ -204,7 +213,7 @@ def _run_backend(
     with opened(browser, url, headers, timeout) as (harness, foreign):
         done: dict[str, Any] = {}
         try:
-            done["load_ms"], refused = _load(harness, url, backend)
+            done["load_ms"], refused = _load(harness, url, module, backend)
             outputs = []
             for number, case in enumerate(cases, 1):
                 step(f"{backend}: case {number} of {len(cases)}")
@@ -254,18 +263,18 @@ def opened(
         context.close()
 
 
-def _load(harness: Harness, url: str, backend: str) -> tuple[float, str]:
+def _load(harness: Harness, url: str, module: str, backend: str) -> tuple[float, str]:
     """Load as a visitor does; where the self-check refuses, load without it, to see the numbers.
 
     Returns:
         The milliseconds it took, and why the self-check refused (empty where it did not).
     """
     try:
-        return harness.load(url, backend, self_check=True), ""
+        return harness.load(url, backend, module=module, self_check=True), ""
     except RefusalError as refusal:
         if refusal.code != "backend":
             raise
-        return harness.load(url, backend, self_check=False), refusal.message
+        return harness.load(url, backend, module=module, self_check=False), refusal.message
 
 
 class Harness:
@@ -276,7 +285,14 @@ class Harness:
         self._timeout = int(timeout * 1000)
 
     def load(
-        self, url: str, backend: str, *, self_check: bool, worker: bool = True, version: str = ""
+        self,
+        url: str,
+        backend: str,
+        *,
+        self_check: bool,
+        module: str = LOADER,
+        worker: bool = True,
+        version: str = "",
     ) -> float:
         """Load the bundle at ``url``; return the milliseconds it took.
 
@@ -284,7 +300,7 @@ class Harness:
             worker: False lets the bundles that this page loads one after the other share one TF.js.
             version: what tells this bundle's loader from another that the page had from the same address.
         """
-        job = {"baseUrl": url, "backend": backend, "selfCheck": self_check}
+        job = {"module": url + module, "backend": backend, "selfCheck": self_check}
         job |= {"worker": worker, "version": version}
         answer = self._call("load", job)
         if answer["backend"] != backend:

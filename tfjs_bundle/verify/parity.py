@@ -67,7 +67,7 @@ def run(
         bundle = load_bundle(directory)
         skip = _unsupported(bundle) if skip is None else skip
         wanted = [backend for backend in backends if backend not in skip]
-        session = run_cases(url, cases, wanted, step=progress.step) if wanted else None
+        session = run_cases(url, cases, wanted, module=bundle.module, step=progress.step) if wanted else None
     runs = {run.backend: run for run in session.runs} if session else {}
     return ParityReport(
         backends=tuple(

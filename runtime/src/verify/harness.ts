@@ -27,7 +27,7 @@ interface PublicTensor {
   dtype: string;
 }
 
-/** What this page uses of the bundle's loader.js. */
+/** What this page uses of the bundle's own module. */
 interface PublicModel {
   backend: string;
   predict(inputs: Record<string, PublicTensor>): Promise<Record<string, PublicTensor>>;
@@ -35,8 +35,8 @@ interface PublicModel {
 }
 
 interface LoadJob {
-  /** Where the bundle is, with a trailing slash. */
-  baseUrl: string;
+  /** Where the bundle's module is. */
+  module: string;
   backend: string;
   selfCheck: boolean;
   worker: boolean;
@@ -73,18 +73,16 @@ async function load(
     await model?.dispose();
     model = undefined;
     const started = performance.now();
-    const loader = new URL("loader.js", job.baseUrl);
-    loader.search = job.version;
-    const { loadModel } = await import(loader.href);
+    const module = new URL(job.module);
+    module.search = job.version;
+    const { loadModel } = await import(module.href);
     model = (await within(
       job.timeout,
       "loading",
       loadModel({
-        baseUrl: job.baseUrl,
         backend: job.backend,
         worker: job.worker,
         selfCheck: job.selfCheck,
-        serviceWorker: false,
       }),
     )) as PublicModel;
     return {

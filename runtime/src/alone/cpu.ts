@@ -1,0 +1,4 @@
+import * as backend from "../backends/cpu.js";
+import { alone } from "./alone.js";
+
+export const createEngine = alone(backend);

@@ -1,0 +1,1 @@
+export { precache, type PrecacheEntry } from "./index.js";
