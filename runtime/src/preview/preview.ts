@@ -78,7 +78,9 @@ class Panel {
   readonly #host = document.createElement("tfjs-bundle-preview");
   readonly #status = make("p", { class: "status", role: "status" });
   readonly #problem = make("section", { class: "problem", role: "alert", "aria-label": "The build failed" });
-  /** What the visitor has put away, as it was. */
+  #building = false;
+  /** The problem that is shown, and the one that was put away; empty for none. */
+  #shown = "";
   #dismissed = "";
 
   constructor() {
@@ -98,9 +100,11 @@ class Panel {
       ...(building ? [make("span", { class: "spinner" }), "Building… ", detail(building)] : []),
     );
     const shown = problem ? JSON.stringify(problem) : "";
-    if (!building && shown === "") this.#dismissed = "";
-    if (this.#problem.dataset.shown === shown || this.#dismissed === shown) return;
-    this.#problem.dataset.shown = shown;
+    // Put away is this failure, not the next one that says the same.
+    if (!building && this.#building) this.#dismissed = "";
+    this.#building = building !== "";
+    if (this.#shown === shown || (shown && this.#dismissed === shown)) return;
+    this.#shown = shown;
     this.#problem.replaceChildren(...(problem ? this.#message(problem) : []));
   }
 
@@ -124,8 +128,8 @@ class Panel {
   }
 
   #dismiss(): void {
-    this.#dismissed = this.#problem.dataset.shown ?? "";
-    this.#problem.dataset.shown = "";
+    this.#dismissed = this.#shown;
+    this.#shown = "";
     this.#problem.replaceChildren();
   }
 }
