@@ -31,8 +31,8 @@ from tfjs_bundle.site.render import (
 #: precache.json are.
 LATE_TEMPLATE = "npm/files.js.j2"
 
-#: What of the compiled runtime a package has as a site has it.
-SHARED_ROLES = ("backend", "hosting")
+#: Of scripts that are fetched as they are: what is called ``.js``, bundlers and dev servers rewrite.
+SCRIPT_SUFFIX = ".txt"
 
 #: What is fetched by address; modules are imported.
 FETCHED_ROLES = ("model", "weights", "program", "golden", "engine", "backend")
@@ -70,10 +70,10 @@ def render_package(
     for entry in compiled["npm"]:
         parts.add_compiled(spec, runtime, entry)
     for entry in compiled["files"]:
-        # Of the backends' scripts, each of ours stands alone; the threads' is a script of its own as ever.
-        own = entry["path"].endswith(".js") and entry.get("part") != "wasm-thread"
-        if entry["role"] in SHARED_ROLES and not own:
+        if entry["role"] == "hosting" or entry["path"].endswith(".wasm"):
             parts.add_compiled(spec, runtime, entry)
+        elif entry.get("part") == "wasm-thread":
+            parts.add_compiled(spec, runtime, entry, SCRIPT_SUFFIX)
 
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
     name = (package or {}).get("name") or package_name(spec.name)

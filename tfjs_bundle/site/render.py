@@ -163,13 +163,20 @@ class Parts:
         self.files[path] = content
         self.entries[path] = BundleFile(path, size, sha256, role, backends, part)
 
-    def add_compiled(self, spec: SiteSpec, runtime: Path, file: Mapping[str, Any]) -> None:
-        """Add a file of the compiled runtime, by its entry in runtime.json, if a backend of ours needs it."""
+    def add_compiled(
+        self, spec: SiteSpec, runtime: Path, file: Mapping[str, Any], suffix: str | None = None
+    ) -> None:
+        """Add a file of the compiled runtime, by its entry in runtime.json, if a backend of ours needs it.
+
+        Args:
+            suffix: of its name in the bundle, if another one.
+        """
         backends = tuple(file.get("backends") or ())
         if not backends or any(spec.backends.get(name, {}).get("supported") for name in backends):
-            path = file["path"].removeprefix("npm/")
+            path = PurePosixPath(file["path"].removeprefix("npm/"))
+            path = path.with_suffix(suffix) if suffix else path
             content = (runtime / file["path"]).read_bytes()
-            self.add(path, content, file["role"], backends, file.get("part") or "")
+            self.add(str(path), content, file["role"], backends, file.get("part") or "")
 
     def bundle(self, spec: SiteSpec) -> Bundle:
         """Return the manifest of these files."""

@@ -24,6 +24,7 @@ import numpy as np
 from tfjs_bundle.bundle import LOADER
 from tfjs_bundle.errors import BrowserError, MissingBrowserError, SourceError
 from tfjs_bundle.serve.server import CONTENT_TYPES
+from tfjs_bundle.site.security import PACKAGE_POLICY, content_security_policy
 from tfjs_bundle.verify.browser import CURE, launch
 from tfjs_bundle.verify.cases import NUMPY_DTYPES, Case
 from tfjs_bundle.verify.metrics import Tensor, tfjs_dtype_of
@@ -121,6 +122,8 @@ def run_cases(
         SourceError: nothing answers at ``url``.
     """
     headers = page_headers(url)
+    if module != LOADER:
+        headers["Content-Security-Policy"] = content_security_policy(PACKAGE_POLICY)
     messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     stop = threading.Event()
     runs: list[BackendRun] = []

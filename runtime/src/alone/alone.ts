@@ -1,8 +1,6 @@
 /**
- * One script per backend for the npm package: engine, backend and worker in one, which imports nothing.
- *
- * The bundler of an app renames assets, so that none may count on where another one is. It may not change
- * them either: no `import()` and no `import.meta` stands here, which a dev server would rewrite.
+ * One script per backend for the npm package: engine, backend and worker in one, which imports nothing, since
+ * the bundler of an app renames files, and none can count on where another one is.
  */
 
 import { env } from "@tensorflow/tfjs-core";

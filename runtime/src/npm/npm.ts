@@ -39,12 +39,11 @@ export async function loadModel(options: LoadOptions = {}): Promise<Model> {
 const made = new Map<string, string>();
 
 /**
- * Workers start from this page's origin only, and an app's assets may lie on another one; Node imports
- * neither from there nor, in a CommonJS package, a .js file that is a module.
+ * A script runs as the very bytes that were checked. Its own address will not do: bundlers would minify what is
+ * called .js there, dev servers rewrite it, workers start from this page's origin only (assets may lie on a CDN),
+ * and Node takes a .js for CommonJS wherever a package.json says so.
  */
 function startable(url: string, bytes: ArrayBuffer): string {
-  const own = !inNode && /^https?:/.test(url) && new URL(url).origin === globalThis.location?.origin;
-  if (own) return url;
   let address = made.get(url);
   if (!address) {
     address = inNode ? dataUrl(bytes) : URL.createObjectURL(new Blob([bytes], { type: SCRIPT_TYPE }));
@@ -55,6 +54,7 @@ function startable(url: string, bytes: ArrayBuffer): string {
 
 const SCRIPT_TYPE = "text/javascript";
 
+/** Node imports no blob: URLs. */
 function dataUrl(bytes: ArrayBuffer): string {
   return `data:${SCRIPT_TYPE},${encodeURIComponent(new TextDecoder().decode(bytes))}`;
 }
