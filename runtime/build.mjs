@@ -1,7 +1,7 @@
 /**
  * Compiles the runtime: `node runtime/build.mjs --out DIRECTORY`.
  *
- * Written are loader.js and sw.js (filled in per bundle), runtime/* named by content, npm/* (what an npm package
+ * Written are loader.js and sw.js (filled in per bundle), elements.js, runtime/* named by content, npm/* (what an npm package
  * has in their place), verify/* and preview/* (never part of a bundle), runtime.json (what each file is for) and
  * kernels.json (which kernels each backend has). The same sources and packages give the same bytes.
  */
@@ -41,7 +41,7 @@ const COMMON = {
   define: { "process.env.NODE_ENV": '"production"' },
 };
 
-/** The demo page and the harness use the loader of the bundle they stand in, which lies one directory up. */
+/** The harness uses the loader of the bundle it stands in, which lies one directory up. */
 const loaderIsExternal = {
   name: "loader-is-external",
   setup(build) {
@@ -72,6 +72,19 @@ const privateState = {
       ),
       loader: "js",
     }));
+  },
+};
+
+/** A script gets a style sheet as minified text, for the shadow trees of its elements. */
+const styleAsText = {
+  name: "style-as-text",
+  setup(build) {
+    build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      if (!path.includes("elements.css")) return undefined;
+      const entryPoints = [path];
+      const { outputFiles } = await esbuild.build({ ...COMMON, entryPoints, metafile: false });
+      return { contents: outputFiles[0].text.trim(), loader: "text" };
+    });
   },
 };
 
@@ -144,7 +157,7 @@ addBinaries();
 await buildLoader();
 await buildServiceWorker();
 await buildPackage();
-await buildDemo();
+await buildElements();
 await buildVerify();
 await buildPreview();
 await addLicences();
@@ -342,20 +355,20 @@ async function buildServiceWorker() {
   checkToken("sw.js");
 }
 
-async function buildDemo() {
-  if (!existsSync(join(ROOT, SOURCE, "demo/main.ts"))) return;
-  const styles = existsSync(join(ROOT, SOURCE, "demo/demo.css"))
-    ? { "demo-style": `${SOURCE}/demo/demo.css` }
-    : {};
+/** The elements, the demo page's style, and the stable name under which other pages import the elements. */
+async function buildElements() {
   const result = await compile({
     ...COMMON,
-    entryPoints: { demo: `${SOURCE}/demo/main.ts`, ...styles },
+    entryPoints: { elements: `${SOURCE}/elements/elements.ts`, "demo-style": `${SOURCE}/demo/demo.css` },
     entryNames: "runtime/[name]-[hash]",
-    plugins: [loaderIsExternal],
+    plugins: [styleAsText],
   });
   for (const file of result.outputFiles) {
     const path = outputPath(file.path);
-    add(path, file.contents, "demo", { part: path.endsWith(".css") ? "demo-style" : "demo" });
+    const part = path.endsWith(".css") ? "demo-style" : "elements";
+    add(path, file.contents, "demo", { part });
+    if (part === "elements")
+      add("elements.js", `export * from "./${path}";\n`, "demo", { part: "elements-name" });
   }
 }
 
@@ -478,6 +491,8 @@ function printSizes() {
   );
   console.log(`loader.js ${kilobytes(size(["loader.js"]))}, sw.js ${kilobytes(size(["sw.js"]))} (brotli)`);
   const program = entries.filter(({ part }) => part === "program").map(({ path }) => path);
+  const demo = entries.filter(({ role }) => role === "demo").map(({ path }) => path);
+  console.log(`demo page ${kilobytes(size(demo))}: elements and styles`);
   console.log(`program ${kilobytes(size(program))} where a model takes text or looks values up`);
   for (const backend of BACKENDS) {
     const own = entries.filter(({ backends, part }) => backends.includes(backend) && !otherWasm.test(part));

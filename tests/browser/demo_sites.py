@@ -57,6 +57,16 @@ def sums() -> GraphModel:
     return tiny_bundle.graph()
 
 
+def two_numbers() -> GraphModel:
+    """``a`` and ``b`` [None, 1] to ``total`` [None, 1], their sum."""
+    dims = {"shape": {"dim": [{"size": "-1"}, {"size": "1"}]}}
+    nodes = [Node(name, "Placeholder", [], {"dtype": FLOAT, "shape": dims}) for name in ("a", "b")]
+    specs = [TensorSpec(name, (None, 1), "float32", "float32", name) for name in ("a", "b", "total")]
+    return GraphModel(
+        [*nodes, Node("total", "AddV2", ["a", "b"], {"T": FLOAT})], Signature(tuple(specs[:2]), (specs[2],))
+    )
+
+
 def write_site(directory: Path, graph: GraphModel, task: str, **members: Any) -> Path:
     """Render the bundle of ``graph`` into ``directory``; ``members`` go to :class:`SiteSpec`."""
     inputs, outputs = (

@@ -178,6 +178,8 @@ def test_a_drawing_made_before_the_model_arrives_is_predicted_when_it_does(page,
 # pictures
 
 TRANSFER = """async ([type, name]) => {
+  const deep = (selector, root = document) => [...root.querySelectorAll("*")].flatMap((each) =>
+    [...(each.matches(selector) ? [each] : []), ...(each.shadowRoot ? deep(selector, each.shadowRoot) : [])]);
   const blob = await (await fetch(name)).blob();
   const transfer = new DataTransfer();
   transfer.items.add(new File([blob], name, { type: "image/png" }));
@@ -186,7 +188,7 @@ TRANSFER = """async ([type, name]) => {
     document.dispatchEvent(new ClipboardEvent(type, { ...options, clipboardData: transfer }));
   } else {
     const drop = new DragEvent(type, { ...options, dataTransfer: transfer });
-    document.querySelector(".drop").dispatchEvent(drop);
+    deep(".drop")[0].dispatchEvent(drop);
   }
 }"""
 
@@ -308,7 +310,7 @@ def test_hostile_names_and_labels_are_only_text(visit, tmp_path):
     expect(visitor.headline).to_contain_text(HOSTILE)
     expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
     assert page.title() == HOSTILE
-    assert page.evaluate("() => document.images.length") == 0
+    expect(page.locator("img")).to_have_count(0)
     page.get_by_text("About this model").click()
     expect(page.get_by_role("rowheader", name=HOSTILE)).to_be_visible()
 
@@ -421,9 +423,14 @@ def test_nothing_moves_for_visitors_who_want_that(visit, page, drawing_site):
     page.emulate_media(reduced_motion="reduce")
     visit(drawing_site)
     durations = page.evaluate(
-        "() => [...document.querySelectorAll('*')].flatMap((each) => ['', '::before', '::after'].map("
-        "(part) => getComputedStyle(each, part || null).transitionDuration))"
+        """() => {
+          const all = (root) => [...root.querySelectorAll("*")].flatMap((each) =>
+            [each, ...(each.shadowRoot ? all(each.shadowRoot) : [])]);
+          return all(document).flatMap((each) => [null, "::before", "::after"].map((part) =>
+            getComputedStyle(each, part).transitionDuration));
+        }"""
     )
+    assert len(durations) > 300  # what is in the elements is among them
     assert set(durations) == {"0s"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from layered_bundle import agrees, load_and_predict, write_layered
 from playwright.sync_api import expect
@@ -247,7 +249,7 @@ def test_the_demo_page_asks_once_for_what_the_model_needs(tiny_bundle, static_ho
     expect(page.get_by_text("Works offline")).to_be_visible()
     counts = host.counts
     again = {path for path, count in counts.items() if count > 1}
-    assert not {path for path in again if path.startswith(("model/", "runtime/")) and "demo" not in path}
+    assert not {path for path in again if re.match("(model|runtime)/(?!demo-style-|elements-)", path)}
     assert max(counts.values()) <= 2
     if caching == "no-cache":
         assert {request.path for request in host.requests if request.status == 304} == again

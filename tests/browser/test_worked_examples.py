@@ -179,5 +179,5 @@ def test_a_vocabulary_is_offered_as_text_whatever_is_in_it_and_other_words_can_b
     page.get_by_label("word, other").fill("blau")
     page.get_by_role("button", name="Predict").click()
     expect(cells.first).to_have_text("1")
-    assert page.evaluate("() => document.images.length") == 0
+    expect(page.locator("img")).to_have_count(0)
     assert page.title() == "words"

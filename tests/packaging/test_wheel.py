@@ -98,6 +98,7 @@ def test_the_wheel_carries_the_package_the_runtime_the_templates_and_the_example
     # Everything in runtime/ is named by its content; the rest is filled in per bundle, or never published.
     inside = {name.removeprefix("tfjs_bundle/_runtime/") for name in runtime}
     assert {name for name in inside if "/" not in name} == {
+        "elements.js",
         "kernels.json",
         "loader.js",
         "runtime.json",

@@ -15,7 +15,6 @@ import pytest
 from tfjs_bundle.bundle import OUTSIDE_FILES, TensorInfo, load_bundle
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.preprocessing import ImageSchema
-from tfjs_bundle.site import render as rendering
 from tfjs_bundle.site.render import ModelFile, Site, SiteSpec, render
 from tfjs_bundle.site.security import CONTENT_SECURITY_POLICY
 
@@ -32,7 +31,8 @@ def runtime(tmp_path) -> Path:
         ("runtime/backend-wasm-2.js", "backend", ["wasm"], "backend-wasm"),
         ("runtime/shared-3.js", "backend", ["webgl", "webgpu"], "shared"),
         ("runtime/backend-webgpu-4.js", "backend", ["webgpu"], "backend-webgpu"),
-        ("runtime/demo-5.js", "demo", [], "demo"),
+        ("runtime/elements-5.js", "demo", [], "elements"),
+        ("elements.js", "demo", [], "elements-name"),
         ("runtime/demo-style-6.css", "demo", [], "demo-style"),
     ]
     for path, *_ in parts:
@@ -101,6 +101,8 @@ def test_the_site_has_these_files_and_the_manifest_names_them_truly(spec, runtim
         ".nojekyll": "hosting",
         "README.md": "hosting",
         "_headers": "hosting",
+        "elements.d.ts": "hosting",
+        "elements.js": "demo",
         "icon.svg": "page",
         "index.html": "page",
         "loader.d.ts": "hosting",
@@ -109,7 +111,7 @@ def test_the_site_has_these_files_and_the_manifest_names_them_truly(spec, runtim
         "model/4567.bin": "weights",
         "model/model.json": "model",
         "runtime/backend-wasm-2.js": "backend",
-        "runtime/demo-5.js": "demo",
+        "runtime/elements-5.js": "demo",
         "runtime/demo-style-6.css": "demo",
         "runtime/engine-1.js": "engine",
     }
@@ -138,7 +140,7 @@ def test_loader_and_service_worker_carry_the_digest_and_the_manifests_hash(spec,
     shell = {entry["path"]: entry["sha256"] for entry in worker["shell"]}
     assert set(shell) == {
         *("./", "bundle.json", "loader.js", "icon.svg", "manifest.webmanifest"),
-        *("runtime/demo-5.js", "runtime/demo-style-6.css"),
+        *("elements.js", "runtime/elements-5.js", "runtime/demo-style-6.css"),
     }
     assert shell["./"] == hashlib.sha256(site.files["index.html"]).hexdigest()
     assert shell["loader.js"] == hashlib.sha256(site.files["loader.js"]).hexdigest()
@@ -215,7 +217,7 @@ def test_the_page_has_no_inline_script_or_style_and_the_policy_allows_none(spec,
         assert tag != "style"
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
         if tag == "script" and attributes.get("type") != "application/json":
-            assert attributes["src"] == "runtime/demo-5.js"
+            assert attributes["src"] == "runtime/elements-5.js"
     policies = [values["content"] for tag, values in page.tags if values.get("http-equiv")]
     assert len(policies) == 1
     directives = dict(directive.split(" ", 1) for directive in policies[0].split("; "))
@@ -265,20 +267,6 @@ def test_types_name_the_inputs_and_outputs(spec, runtime):
     assert '  "count": TensorValue<Int32Array>;' in types
 
 
-def test_a_template_directory_replaces_and_adds(spec, runtime, tmp_path):
-    mine = tmp_path / "mine"
-    (mine / "pictures").mkdir(parents=True)
-    (mine / "index.html.j2").write_text("<!doctype html><title>{{ page.name }}</title>")
-    (mine / "pictures" / "logo.svg").write_text("<svg/>")
-    (mine / ".git").mkdir()
-    (mine / ".git" / "config").write_text("hidden")
-    site = render(replace(spec, name="<b>"), template=mine, runtime=runtime)
-    assert text(site, "index.html") == "<!doctype html><title>&lt;b&gt;</title>"
-    assert text(site, "pictures/logo.svg") == "<svg/>"
-    assert "icon.svg" in site.files
-    assert not [path for path in site.files if "git" in path]
-
-
 @pytest.mark.parametrize(
     "name", ["bundle.json", "loader.js.j2", "model/model.json", "runtime/extra.js", "sw.js"]
 )
@@ -290,24 +278,6 @@ def test_a_template_cannot_replace_what_the_bundle_vouches_for(name, spec, runti
         render(spec, template=tmp_path / "mine", runtime=runtime)
 
 
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("{% if %}", r"The template index.html.j2, line 1 does not render"),
-        ("{{ nothing_of_that_name }}", r"The template index.html.j2 does not render: 'nothing_of_that_name'"),
-    ],
-)
-def test_a_template_that_does_not_render_is_named(source, message, spec, runtime, tmp_path):
-    (tmp_path / "index.html.j2").write_text(source)
-    with pytest.raises(UsageError, match=message):
-        render(spec, template=tmp_path, runtime=runtime)
-
-
-def test_a_template_directory_that_is_not_there_is_said_so(spec, runtime, tmp_path):
-    with pytest.raises(UsageError, match="nowhere does not exist"):
-        render(spec, template=tmp_path / "nowhere", runtime=runtime)
-
-
 def test_a_runtime_that_was_not_compiled_is_said_so(spec, runtime):
     (runtime / "sw.js").write_text("no token")
     with pytest.raises(
@@ -317,7 +287,3 @@ def test_a_runtime_that_was_not_compiled_is_said_so(spec, runtime):
     (runtime / "runtime.json").unlink()
     with pytest.raises(UsageError, match="The compiled runtime is missing or damaged"):
         render(spec, runtime=runtime)
-
-
-def test_templates_are_found_beside_the_package_or_inside_it():
-    assert (rendering.templates_directory() / "index.html.j2").is_file()

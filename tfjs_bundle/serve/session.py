@@ -19,7 +19,7 @@ from tfjs_bundle.serve.pages import application
 from tfjs_bundle.serve.preview import Preview
 from tfjs_bundle.serve.server import Server, start
 from tfjs_bundle.serve.watch import Watched, Watcher
-from tfjs_bundle.site.render import templates_directory
+from tfjs_bundle.site.templates import templates_directory
 from tfjs_bundle.source.identify import SourceFile, identify
 
 

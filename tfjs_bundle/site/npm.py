@@ -17,19 +17,18 @@ from typing import Any
 
 from tfjs_bundle.bundle import MANIFEST, Bundle, BundleFile
 from tfjs_bundle.site.render import (
-    PACKAGE_TEMPLATES,
     Parts,
     Site,
     SiteSpec,
     read_runtime,
-    render_templates,
     runtime_directory,
     template_values,
 )
+from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, render_templates
 
 #: It carries the hash of the manifest, and is outside of the manifest for that, as package.json and
 #: precache.json are.
-LATE_TEMPLATE = "npm/files.js.j2"
+LATE_TEMPLATE = "npm/files.js"
 
 #: Of scripts that are fetched as they are: what is called ``.js``, bundlers and dev servers rewrite.
 SCRIPT_SUFFIX = ".txt"
@@ -102,14 +101,14 @@ def package_name(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:200] or "keras-model"
 
 
-def _place(name: str) -> str | None:
-    if name.startswith(PACKAGE_TEMPLATES) and not _place_late(name):
-        return name.removeprefix(PACKAGE_TEMPLATES)
+def _place(path: str) -> str | None:
+    if path.startswith(PACKAGE_TEMPLATES) and not _place_late(path):
+        return path.removeprefix(PACKAGE_TEMPLATES)
     return None
 
 
-def _place_late(name: str) -> str | None:
-    return name.removeprefix(PACKAGE_TEMPLATES) if name == LATE_TEMPLATE else None
+def _place_late(path: str) -> str | None:
+    return path.removeprefix(PACKAGE_TEMPLATES) if path == LATE_TEMPLATE else None
 
 
 def _package(bundle: Bundle, name: str) -> dict[str, Any]:

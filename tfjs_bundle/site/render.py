@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import jinja2
-
 from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.site.security import content_security_policy
+from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, render_templates
 
 Content = bytes | memoryview | Path
 
@@ -28,8 +26,8 @@ BUILD_TOKEN = b'"__TFJS_BUNDLE_BUILD__"'
 #: Without it GitHub Pages leaves out files whose names begin with an underscore.
 NO_JEKYLL = ".nojekyll"
 
-#: Where the templates of an npm package lie, see :mod:`tfjs_bundle.site.npm`.
-PACKAGE_TEMPLATES = "npm/"
+#: The stable name of the page's elements, which other pages import.
+ELEMENTS = "elements.js"
 
 #: What the service worker stores at install, beside the demo's script and style.
 SHELL_ROLES = ("page", "demo")
@@ -94,25 +92,12 @@ def runtime_directory() -> Path:
     return Path(__file__).resolve().parents[1] / "_runtime"
 
 
-def templates_directory() -> Path:
-    """Return where the templates lie: in the package of a wheel, beside the package in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for directory in (package / "_templates", package.parent / "templates"):
-        if (directory / "index.html.j2").is_file():
-            return directory
-    raise UsageError(
-        f"This installation of tfjs-bundle has no templates (looked beside {package}).",
-        "Install tfjs-bundle again: `pip install --force-reinstall tfjs-bundle`.",
-    )
-
-
 def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None = None) -> Site:
     """Put the site together.
 
     Args:
         spec: the bundle's own parts.
-        template: a directory whose files replace those of :func:`templates_directory` or are
-            added; ``*.j2`` is rendered, everything else is taken as it is.
+        template: a directory of the user's own templates (:mod:`tfjs_bundle.site.templates`).
         runtime: the compiled runtime; :func:`runtime_directory` by default.
 
     Raises:
@@ -128,7 +113,7 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
     for file in compiled["files"]:
         if file.get("part") == "program" and not has_program:
             continue
-        if file["path"].startswith("runtime/"):
+        if file["path"].startswith("runtime/") or file["path"] == ELEMENTS:
             parts.add_compiled(spec, runtime, file)
 
     parts.add(NO_JEKYLL, b"", "hosting")
@@ -215,8 +200,8 @@ def _measure(content: Content) -> tuple[int, str]:
     return memoryview(content).nbytes, hashlib.sha256(content).hexdigest()
 
 
-def _place(name: str) -> str | None:
-    return None if name.startswith(PACKAGE_TEMPLATES) else name
+def _place(path: str) -> str | None:
+    return None if path.startswith(PACKAGE_TEMPLATES) else path
 
 
 def _is_page(path: str) -> bool:
@@ -228,9 +213,8 @@ def _is_page(path: str) -> bool:
 def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[str, Any]:
     """Return what every template can use."""
 
-    def demo(suffix: str) -> str | None:
-        found = (path for path, file in entries.items() if file.role == "demo" and path.endswith(suffix))
-        return min(found, default=None)
+    def demo(part: str) -> str | None:
+        return next((path for path, file in entries.items() if file.part == part), None)
 
     page = {
         "name": spec.name,
@@ -250,67 +234,13 @@ def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[s
     return {
         "page": page,
         "package": None,
-        "demo_script": demo(".js"),
-        "demo_style": demo(".css"),
+        "elements_script": demo("elements"),
+        "demo_style": demo("demo-style"),
         "content_security_policy": content_security_policy(),
         "created_with": dict(spec.created_with),
         "source": dict(spec.source),
         "backends": sorted(name for name, state in spec.backends.items() if state.get("supported")),
     }
-
-
-def render_templates(
-    template: Path | None, values: Mapping[str, Any], place: Callable[[str], str | None]
-) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of each template that ``place`` gives a path."""
-    directories = [templates_directory()]
-    if template is not None:
-        if not template.is_dir():
-            raise UsageError(f"The template directory {template} does not exist.", "Name a directory.")
-        directories.insert(0, template)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(directories),
-        # What is not HTML writes its values through tojson or markdown.
-        autoescape=lambda name: name is not None and name.endswith((".html.j2", ".svg.j2")),  # noqa: S701
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["markdown"] = _escape_markdown
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": True}
-    for name in sorted(_template_names(directories)):
-        path = place(name)
-        if path is None:
-            continue
-        if not name.endswith(".j2"):
-            found = next(each for each in directories if (each / name).is_file())
-            yield path, (found / name).read_bytes()
-            continue
-        try:
-            text = environment.get_template(name).render(values)
-        except (jinja2.TemplateError, UnicodeDecodeError) as error:
-            line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-            raise UsageError(f"The template {name}{line} does not render: {error}.", "Correct it.") from None
-        yield path.removesuffix(".j2"), text.encode()
-
-
-def _template_names(directories: list[Path]) -> set[str]:
-    """Return every file's path, without hidden files and editors' leftovers."""
-    names: set[str] = set()
-    for directory in directories:
-        for path in directory.rglob("*"):
-            relative = path.relative_to(directory)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            if path.is_file() and not hidden and not path.name.endswith(("~", ".pyc")):
-                names.add(relative.as_posix())
-    return names
-
-
-def _escape_markdown(text: object) -> str:
-    """Make hostile text one line of plain Markdown."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~&-])", r"\\\1", line)
 
 
 def _fill_build(runtime: Path, bundle: Bundle, manifest: bytes) -> dict[str, bytes]:

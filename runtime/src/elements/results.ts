@@ -1,8 +1,11 @@
 /** What the model gave: classes as bars, pictures as pictures, everything else as numbers. */
 
+import type { Model } from "../loader.js";
 import type { TensorInfo } from "../manifest.js";
 import type { TensorValue } from "../protocol.js";
-import { element } from "./dom.js";
+import { Part } from "./base.js";
+import { complete, type Description, describe, type State } from "./description.js";
+import { element, hint } from "./dom.js";
 import * as format from "./format.js";
 
 /** Up to so many classes keep their places, so that bars do not jump about while one draws. */
@@ -10,7 +13,83 @@ const MOST_IN_PLACE = 12;
 const MOST_BARS = 5;
 const MOST_NUMBERS = 200;
 
-export interface ResultView {
+type Outputs = Readonly<Record<string, TensorValue>>;
+type Labels = readonly string[] | Readonly<Record<string, readonly string[] | undefined>>;
+
+export class Results extends Part {
+  static override readonly members = {
+    task: "text",
+    labels: "json",
+    model: "property",
+    description: "property",
+    outputs: "property",
+  } as const;
+  /** What the model is for; decides how its outputs are shown. */
+  declare task: string;
+  /** Of the only output, or by output name. */
+  declare labels: Labels | undefined;
+  declare model: Model | null | undefined;
+  declare description: Partial<Description> | null | undefined;
+  /** What `predict` gave; `null` for how it was before the first prediction. */
+  declare outputs: Outputs | null | undefined;
+  #views = new Map<string, ResultView>();
+  /** What the last outputs said of themselves, where nobody described them. */
+  #inferred: TensorInfo[] = [];
+  /** What the views were made for. */
+  #made = "";
+
+  override receive({ description, outputs }: State): void {
+    this.description = description;
+    this.outputs = outputs;
+  }
+
+  /** Views outlive predictions, so that bars grow and shrink; they are made anew for other outputs. */
+  protected override render(): Node[] {
+    const description = this.#description;
+    const made = JSON.stringify([description.task, description.outputs, description.labels]);
+    if (made !== this.#made) {
+      const alone = description.outputs.length === 1;
+      this.#views = new Map(
+        description.outputs.map((info) => [
+          info.name,
+          resultView(info, description.task, description.labels[info.name], alone),
+        ]),
+      );
+      this.#made = made;
+    }
+    for (const [name, view] of this.#views) {
+      const value = this.outputs?.[name];
+      if (value) view.show(value);
+      else view.reset();
+    }
+    const elements = [...this.#views.values()].map((view) => view.element);
+    const present = [...this.shadowRoot!.children];
+    // Elements that stay in their places keep what they were scrolled to, and their transitions.
+    const same = elements.length === present.length && elements.every((each, at) => each === present[at]);
+    return same ? [] : elements;
+  }
+
+  get #description(): Description {
+    const given = this.model ? describe(this.model.manifest) : complete(this.description ?? {});
+    if (this.outputs) this.#inferred = infosOf(this.outputs);
+    const outputs = given.outputs.length > 0 ? given.outputs : this.#inferred;
+    const { labels } = this;
+    const byName = Array.isArray(labels) ? { [outputs[0]?.name ?? ""]: labels } : (labels ?? given.labels);
+    return { ...given, outputs, task: this.task || given.task, labels: byName as Description["labels"] };
+  }
+}
+
+/** What the outputs themselves say of the model's signature. */
+function infosOf(outputs: Outputs): TensorInfo[] {
+  return Object.entries(outputs).map(([name, { shape, dtype }]) => ({
+    name,
+    shape: [null, ...shape.slice(1)],
+    dtype,
+    source_dtype: dtype,
+  }));
+}
+
+interface ResultView {
   element: HTMLElement;
   show(value: TensorValue): void;
   /** Back to how it was before the first prediction. */
@@ -18,7 +97,7 @@ export interface ResultView {
 }
 
 /** The view for one output of the model. */
-export function resultView(
+function resultView(
   info: TensorInfo,
   task: string,
   labels: readonly string[] | undefined,
@@ -33,7 +112,12 @@ export function resultView(
 }
 
 function titled(info: TensorInfo, alone: boolean, ...children: HTMLElement[]): HTMLElement {
-  return element("div", { class: "output" }, alone ? null : element("h3", {}, info.name), ...children);
+  return element(
+    "div",
+    { class: "output", part: "output" },
+    alone ? null : element("h3", { part: "title" }, info.name),
+    ...children,
+  );
 }
 
 interface Bar {
@@ -47,19 +131,19 @@ function barsView(info: TensorInfo, labels: readonly string[] | undefined, alone
   // One number with a label for each side is the second one's probability.
   const both = outputs === 1 && labels?.length === 2;
   const count = both ? 2 : outputs;
-  const headline = element("p", { class: "headline", role: "status" });
+  const headline = element("p", { class: "headline", part: "headline", role: "status" });
   const bars: Bar[] = Array.from(
     { length: Math.min(count, count <= MOST_IN_PLACE ? count : MOST_BARS) },
     () => {
-      const label = element("span", { class: "bar-label" });
-      const value = element("span", { class: "bar-value" });
-      const row = element("li", { class: "bar" }, label, value);
+      const label = element("span", { class: "bar-label", part: "bar-label" });
+      const value = element("span", { class: "bar-value", part: "bar-value" });
+      const row = element("li", { class: "bar", part: "bar" }, label, value);
       return { row, label, value };
     },
   );
   const list = element(
     "ol",
-    { class: "bars", "aria-label": `Scores of ${info.name}` },
+    { class: "bars", part: "bars", "aria-label": `Scores of ${info.name}` },
     ...bars.map(({ row }) => row),
   );
 
@@ -89,6 +173,7 @@ function barsView(info: TensorInfo, labels: readonly string[] | undefined, alone
       value.textContent = write(score);
       row.style.setProperty("--share", String(Math.max(0, likely ? score : score / largest)));
       row.classList.toggle("top", index === top);
+      row.part.toggle("top", index === top);
     });
     headline.classList.remove("waiting");
     list.classList.remove("waiting");
@@ -103,6 +188,7 @@ function barsView(info: TensorInfo, labels: readonly string[] | undefined, alone
       value.textContent = "";
       row.style.setProperty("--share", "0");
       row.classList.remove("top");
+      row.part.remove("top");
     });
   }
 
@@ -113,6 +199,7 @@ function barsView(info: TensorInfo, labels: readonly string[] | undefined, alone
 function pictureView(info: TensorInfo, alone: boolean): ResultView {
   const canvas = element("canvas", {
     class: "preview",
+    part: "picture",
     role: "img",
     "aria-label": `The picture ${info.name}`,
     width: 1,
@@ -151,7 +238,7 @@ function pictureView(info: TensorInfo, alone: boolean): ResultView {
 }
 
 function numbersView(info: TensorInfo, labels: readonly string[] | undefined, alone: boolean): ResultView {
-  const headline = element("p", { class: "headline", role: "status" });
+  const headline = element("p", { class: "headline", part: "headline", role: "status" });
   const details = element("div", { class: "numbers" });
   function show({ data, shape, dtype }: TensorValue): void {
     headline.classList.remove("waiting");
@@ -178,9 +265,9 @@ function numbersView(info: TensorInfo, labels: readonly string[] | undefined, al
       element(
         "div",
         { class: "scroll tall", tabindex: 0, role: "region", "aria-label": `Values of ${info.name}` },
-        element("table", {}, element("tbody", {}, ...rows)),
+        element("table", { part: "table" }, element("tbody", {}, ...rows)),
       ),
-      more > 0 ? element("p", { class: "hint" }, `and ${more.toLocaleString("en")} more`) : "",
+      more > 0 ? hint({}, `and ${more.toLocaleString("en")} more`) : "",
     );
   }
   function reset(): void {

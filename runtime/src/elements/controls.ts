@@ -1,79 +1,33 @@
-/** One value as a field of a form: a number, a word, a choice, a tick, or a text. */
+/** The controls that a field may have inside: a number, a word, a choice, a tick, or a text. */
 
 import type { TensorInfo } from "../manifest.js";
+import type { FieldSchema, Plain } from "./description.js";
 import { element, freshId } from "./dom.js";
-import type { FieldSchema, InputWidget, Plain } from "./page.js";
+import { InputProblem } from "./input.js";
 
 /** More choices than this are offered while one types, not in a list to open. */
 const MOST_IN_LIST = 24;
 /** The entry of a list that asks for a word which is not in it; no value, so it can be told from all. */
 const OTHER = "other";
 
-/** What the visitor typed makes no sense; the message says what and where. */
-export class FieldProblem extends Error {}
-
-/** Whether one example of the input is one value: `[batch]`, `[batch, 1]` and the like. */
-export function isSingle(info: TensorInfo): boolean {
-  return info.shape?.slice(1).every((side) => side === 1) ?? false;
-}
-
 /** What is inside the field: its elements, what is in them, and how to put something there. */
-interface Control {
+export interface Control {
   parts: HTMLElement[];
   /** What the label belongs to, and what is focused where the value is wrong. */
   main: HTMLElement;
-  read(): string | number | boolean;
+  /** As it stands: NaN for what is no number. */
+  peek(): Plain;
+  /** @throws InputProblem where the value is wrong, which is marked. */
+  read(): Plain;
   write(value: Plain | undefined): void;
 }
 
-/** A field for an input of one value; `changed` is called for what is worth a prediction at once. */
-export function singleField(info: TensorInfo, schema: FieldSchema, changed: () => void): InputWidget {
-  const id = freshId("field");
-  const help = schema.help ? freshId("help") : null;
-  const name = schema.label ?? info.name;
-  const prose = info.dtype === "string" && schema.multiline === true;
-  const control = controlFor(info, schema, name, prose ? changed : () => undefined);
-  control.main.id = id;
-  if (help) control.main.setAttribute("aria-describedby", help);
-  control.write(schema.value);
-  const replaced = element("p", { class: "hint problem-text", role: "status" });
-
-  const value = () => {
-    const given = control.read();
-    if (typeof given === "string") {
-      // UTF-8, which the model reads, has no half of a surrogate pair.
-      replaced.textContent = /\p{Surrogate}/u.test(given)
-        ? `${name}: a character that is not whole is taken for �.`
-        : "";
-      if (prose && given === "") return null;
-    }
-    const data = typeof given === "boolean" ? [given ? 1 : 0] : [given];
-    return { data, shape: (info.shape ?? []).map(() => 1), dtype: info.dtype } as ReturnType<
-      InputWidget["value"]
-    >;
-  };
-  return {
-    element: element(
-      "div",
-      { class: prose ? "field prose" : "field" },
-      element("label", { for: id }, name),
-      ...control.parts,
-      schema.help ? element("p", { class: "hint", id: help }, schema.help) : null,
-      replaced,
-    ),
-    value,
-    instant: prose,
-    single: !prose,
-    fill: (given) => control.write(given),
-  };
-}
-
-function controlFor(info: TensorInfo, schema: FieldSchema, name: string, changed: () => void): Control {
-  if (info.dtype === "bool") return tick();
-  if (info.dtype === "string" && schema.multiline) return textBox(changed);
+export function controlFor(dtype: TensorInfo["dtype"], schema: FieldSchema, name: string): Control {
+  if (dtype === "bool") return tick();
+  if (dtype === "string" && schema.multiline) return words(textBox());
   const choices = schema.choices ?? [];
-  if (choices.length > 0 && choices.length <= MOST_IN_LIST) return list(info, schema, name);
-  const control = info.dtype === "string" ? word() : numeric(info, schema, name);
+  if (choices.length > 0 && choices.length <= MOST_IN_LIST) return list(dtype, schema, name);
+  const control = dtype === "string" ? words(line()) : numeric(dtype, schema, name);
   if (choices.length > 0) {
     const id = freshId("choices");
     control.main.setAttribute("list", id);
@@ -85,46 +39,46 @@ function controlFor(info: TensorInfo, schema: FieldSchema, name: string, changed
 }
 
 function tick(): Control {
-  const main = element("input", { type: "checkbox" });
+  const main = element("input", { type: "checkbox", part: "control" });
+  const read = () => main.checked;
   return {
     parts: [main],
     main,
-    read: () => main.checked,
+    peek: read,
+    read,
     write: (value) => {
       main.checked = value === true;
     },
   };
 }
 
-function word(): Control {
-  const main = element("input", { type: "text", autocomplete: "off", spellcheck: "false", dir: "auto" });
+function line(): HTMLInputElement {
+  const attributes = { autocomplete: "off", spellcheck: "false", dir: "auto" };
+  return element("input", { type: "text", part: "control", ...attributes });
+}
+
+function textBox(): HTMLTextAreaElement {
+  return element("textarea", { class: "text", part: "control", rows: 10, spellcheck: "false", dir: "auto" });
+}
+
+function words(main: HTMLInputElement | HTMLTextAreaElement): Control {
+  const read = () => main.value;
   return {
     parts: [main],
     main,
-    read: () => main.value,
+    peek: read,
+    read,
     write: (value) => {
       main.value = value === undefined ? "" : String(value);
     },
   };
 }
 
-function textBox(changed: () => void): Control {
-  const main = element("textarea", { class: "text", rows: 10, spellcheck: "false", dir: "auto" });
-  main.addEventListener("input", changed);
-  return {
-    parts: [main],
-    main,
-    read: () => main.value,
-    write: (value) => {
-      main.value = value === undefined ? "" : String(value);
-    },
-  };
-}
-
-function numeric(info: TensorInfo, schema: FieldSchema, name: string): Control {
-  const whole = info.dtype === "int32";
+function numeric(dtype: TensorInfo["dtype"], schema: FieldSchema, name: string): Control {
+  const whole = dtype === "int32";
   const main = element("input", {
     type: "number",
+    part: "control",
     step: whole ? 1 : (schema.step ?? "any"),
     min: schema.minimum,
     max: schema.maximum,
@@ -136,18 +90,20 @@ function numeric(info: TensorInfo, schema: FieldSchema, name: string): Control {
   return {
     parts: [main],
     main,
+    peek: () => main.valueAsNumber,
     read: () => {
       const empty = main.value === "" && !main.validity.badInput;
       const wrong = schema.optional && empty ? "" : numberProblem(main.valueAsNumber, whole, schema);
       main.setAttribute("aria-invalid", String(wrong !== ""));
       if (wrong) {
         main.focus();
-        throw new FieldProblem(`${name} ${wrong}.`);
+        throw new InputProblem(`${name} ${wrong}.`);
       }
       return main.valueAsNumber; // NaN where it is unknown
     },
     write: (value) => {
-      main.value = value === undefined ? (schema.optional ? "" : String(first)) : String(value);
+      const nothing = value === undefined || Number.isNaN(value);
+      main.value = nothing ? (schema.optional ? "" : String(first)) : String(value);
       main.removeAttribute("aria-invalid");
     },
   };
@@ -164,17 +120,17 @@ function numberProblem(value: number, whole: boolean, { minimum, maximum }: Fiel
 }
 
 /** A list to choose from; with `others`, its last entry opens a field for what is not in it. */
-function list(info: TensorInfo, schema: FieldSchema, name: string): Control {
+function list(dtype: TensorInfo["dtype"], schema: FieldSchema, name: string): Control {
   const choices = schema.choices ?? [];
   const main = element(
     "select",
-    {},
+    { part: "control" },
     ...choices.map((choice, index) =>
       element("option", { value: index }, choice === "" ? "(none)" : String(choice)),
     ),
     schema.others ? element("option", { value: OTHER }, "other…") : null,
   );
-  const other = info.dtype === "string" ? word() : numeric(info, {}, name);
+  const other = dtype === "string" ? words(line()) : numeric(dtype, {}, name);
   other.main.setAttribute("aria-label", `${name}, other`);
   const show = () => {
     other.main.hidden = main.value !== OTHER;
@@ -186,6 +142,7 @@ function list(info: TensorInfo, schema: FieldSchema, name: string): Control {
   return {
     parts: [main, other.main],
     main,
+    peek: () => (main.value === OTHER ? other.peek() : choices[Number(main.value)]!),
     read: () => (main.value === OTHER ? other.read() : choices[Number(main.value)]!),
     write: (value) => {
       const index = choices.indexOf(value as string | number);

@@ -25,16 +25,14 @@ function isNothing(child: Child): child is undefined | false {
 
 /** A button that does one thing and never submits the form it stands in. */
 export function button(text: string, action: () => void, attributes: Attributes = {}): HTMLButtonElement {
-  const made = element("button", { type: "button", ...attributes }, text);
+  const made = element("button", { type: "button", part: "button", ...attributes }, text);
   made.addEventListener("click", action);
   return made;
 }
 
-/** The page's element of that id, which the template must have. */
-export function byId<Type extends HTMLElement>(id: string): Type {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`index.html has no element with the id ${id}`);
-  return found as Type;
+/** Sentences that come and go; screen readers are told. */
+export function hint(attributes: Attributes = {}, ...children: Child[]): HTMLElement {
+  return element("p", { class: "hint", part: "hint", ...attributes }, ...children);
 }
 
 let count = 0;
