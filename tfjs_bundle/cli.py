@@ -121,7 +121,7 @@ _page = _options(
         "--task", help="What the page is for, for instance image-classification (default: a guess)."
     ),
     click.option("--shard-size", metavar="BYTES", help="The largest shard, for instance 4M (the default)."),
-    click.option("--template", type=_PATH, metavar="DIR", help="Templates that replace ours by name."),
+    click.option("--template", type=_PATH, metavar="DIR", help="Templates in place of ours (see eject)."),
 )
 
 
@@ -282,6 +282,22 @@ def demo(output: Path, serving: bool, verify: bool | None, port: int, open_brows
         _build(directory / "digits.keras", output, settings, given, child=child, hint=not serving)
     if serving:
         _serve(output, "127.0.0.1", port, open_browser)
+
+
+@cli.command()
+@click.argument("directory", type=_PATH, default=Path("templates"), metavar="[DIR]")
+@click.argument("names", nargs=-1, metavar="[TEMPLATE]...")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def eject(directory: Path, names: tuple[str, ...], force: bool) -> None:
+    """Write our templates into DIR (./templates), or only those named, to edit and to build with."""
+    from tfjs_bundle.site import templates
+
+    written = templates.eject(directory, names, force=force)
+    for path in written:
+        click.echo(path)
+    click.echo(
+        f"Edit them (see {written[-1]}), then: tfjs-bundle build SOURCE --template {directory}", err=True
+    )
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
 from tfjs_bundle.site.npm import render_package
 from tfjs_bundle.site.render import render
+from tfjs_bundle.site.templates import doubts
 from tfjs_bundle.source.identify import SourceFile, identify
 from tfjs_bundle.verify.cases import SCALES, golden_json
 from tfjs_bundle.verify.parity import run as run_parity
@@ -85,6 +86,8 @@ def build(
                 file.name, packed.model_name, packed.signature, options, progress, packed.uses
             )
             spec = pack.describe(file, packed, presentation, tuple(progress.warnings))
+            for doubt in doubts(options.template):  # for whoever builds, not for who visits
+                progress.warn(doubt)
             if options.format == "npm":
                 site = render_package(spec, package=options.package, template=options.template)
             else:

@@ -81,7 +81,7 @@ def test_a_page_can_change_blocks_of_ours_as_the_guide_shows(mine):
     assert "Give the model its inputs" in ours
     assert "Give the model its inputs" not in changed
     assert '<p class="lede">Draw a line, and see where it is.</p>' in changed
-    assert '<link rel="stylesheet" href="mine.css">\n</head>' in changed
+    assert '<link rel="stylesheet" href="mine.css">' in changed.partition("</head>")[0]
     assert "statements" not in changed
     # what is not in a block of theirs is as it is, macros and values among it
     for part in (r"<tfjs-inputs>.*</tfjs-engine>", r"<details.*</details>", r"<script type=.*?</script>"):
