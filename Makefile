@@ -104,6 +104,10 @@ format: $(INSTALLED) $(NODE_MODULES) ## Rewrite Python and TypeScript in the pro
 docs: $(INSTALLED) ## Write the reference of the command line and the configuration from the code
 	@$(PY) docs/generate.py
 
+.PHONY: picture
+picture: runtime browser ## Draw a digit on the example's page and write the picture in README
+	@$(PY) docs/picture.py
+
 .PHONY: runtime
 runtime: $(INSTALLED) ## Compile the TypeScript runtime when its sources changed
 	@$(PY) hatch_build.py

@@ -87,8 +87,7 @@ def _configuration() -> str:
             + ".",
             "## Words, numbers and examples",
             "`[form.<input>]` and `[[examples]]` say how the page asks for inputs of one value, and what it "
-            "offers to fill them with: "
-            "[the members](../bundle-format.md#how-the-page-asks-for-words-and-numbers).",
+            "offers to fill them with: [the members](../static-bundle.md#words-and-numbers).",
         ]
     )
 

@@ -64,7 +64,7 @@ def resolve(
     """Settle what the page asks and offers.
 
     Args:
-        form: tables by input name, with the members of docs/bundle-format.md.
+        form: tables by input name, with the members of docs/static-bundle.md.
         examples: tables with ``label`` and ``values``, which is by input name.
         uses: what the model does with its inputs, by name.
 

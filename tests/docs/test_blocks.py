@@ -1,0 +1,84 @@
+"""Every block of code in README and docs runs as it stands, or says in the page's source why it cannot."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from blocks import ROOT, Reader, blocks
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+#: How many blocks of a page are not run; a new one is a decision, and is made here.
+NOT_RUN = {
+    "README.md": 1,  # pip install
+    "docs/architecture.md": 2,
+    "docs/examples.md": 1,
+    "docs/hosting.md": 5,  # nginx, Apache, S3, Flask, Django
+}
+
+#: Output and diagrams.
+SHOWN = "text"
+
+
+def _name(page) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture(scope="session")
+def built() -> dict:
+    """What commands wrote, so that pages that build the same model build it once."""
+    return {}
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch, chromium, child, built) -> Reader:
+    """Somebody with the digits model in an empty directory; builds share the process with TensorFlow."""
+
+    @contextmanager
+    def shared(progress=None):
+        if progress:
+            child.progress = progress
+        yield child
+
+    monkeypatch.setattr("tfjs_bundle.convert.child.Child", shared)
+    monkeypatch.setattr("tfjs_bundle.pipeline.Child", shared)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "demo_site" / "digits.keras", tmp_path / "model.keras")
+    return Reader(tmp_path, chromium, built)
+
+
+def _to_run(page) -> list:
+    return [block for block in blocks(page) if not block.not_run and block.language != SHOWN]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_block_has_a_language_that_runs_or_a_reason_why_not(page):
+    for block in blocks(page):
+        if block.language == SHOWN:
+            told = re.search(
+                r"^(\$|tfjs-bundle|pip|npm|npx|python|import|from|const)\b.*", block.code, re.MULTILINE
+            )
+            assert not told, f"{block.place}: {told and told[0]!r} is no output; give the block its language"
+        runs = hasattr(Reader, f"run_{block.language}")
+        assert runs or block.not_run or block.language == SHOWN, (
+            f"{block.place}: nothing runs {block.language!r} here, and no comment why"
+        )
+
+
+def test_blocks_that_are_not_run_are_the_ones_we_know():
+    found = {_name(page): sum(bool(block.not_run) for block in blocks(page)) for page in PAGES}
+    assert {name: count for name, count in found.items() if count} == NOT_RUN
+
+
+@pytest.mark.browser
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("page", [page for page in PAGES if _to_run(page)], ids=_name)
+def test_following_a_page_works(page, reader):
+    for block in _to_run(page):
+        try:
+            reader.run(block)
+        except (Exception, SystemExit) as error:
+            pytest.fail(f"{block.place}: {type(error).__name__}: {error}\n\n{block.code}")
