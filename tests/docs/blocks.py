@@ -10,16 +10,16 @@ The languages that run are the methods ``run_...`` of :class:`Reader`; ``text`` 
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
-import sys
+import threading
 import tomllib
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
-from ctrl_c import heed_ctrl_c
 from markdown_it import MarkdownIt
 from static_host import StaticHost
 
@@ -108,8 +108,9 @@ class Reader:
                 (self._serve if waits else self._command)(words[1:])
 
     def run_python(self, block: Block) -> None:
+        """Run it as part of the page's one session of Python; ``model`` is the file, loaded."""
         code = compile(block.code, block.place, "exec")
-        if "model" in code.co_names and "model" not in self.python:
+        if {"model", "keras"} & set(code.co_names) and not self.python:
             from models import keras
 
             self.python["model"] = keras().models.load_model(self.directory / "model.keras")
@@ -165,34 +166,55 @@ class Reader:
             shutil.copytree(self.built[key], output, dirs_exist_ok=True)
 
     def _serve(self, words: list[str]) -> None:
-        """Start the command, open the address that it prints, and press Ctrl-C."""
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tfjs_bundle", *words],
-            cwd=self.directory,
-            env={**os.environ, **NO_BROWSER, "BROWSER": "true", "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=heed_ctrl_c,
-        )
-        shown: list[str] = []
+        """Start the command, ask for its page when it says where that is, and press Ctrl-C."""
+        visit = _Visit()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tfjs_bundle.cli._announce", visit.begin)
+            try:
+                ended = CliRunner(env=NO_BROWSER).invoke(cli, words, catch_exceptions=False)
+            finally:
+                visit.end()
+        assert ended.exit_code == 0, ended.output
+        assert visit.page, ended.output
+        assert b'id="page"' in visit.page
+
+
+class _Visit:
+    """Somebody on another thread who asks a server for its page and then presses Ctrl-C on this one."""
+
+    def __init__(self) -> None:
+        self.page = b""
+        self._lock = threading.Lock()
+        self._ended = False
+        self._thread = threading.Thread(target=self._go)
+        self._address = ""
+
+    def begin(self, server: Any, what: str, open_browser: bool) -> None:
+        """Stands in for the announcement of the command line."""
+        self._address = server.url
+        self._thread.start()
+
+    def end(self) -> None:
+        """No Ctrl-C after this."""
+        with suppress(KeyboardInterrupt), self._lock:
+            self._ended = True
+        if self._thread.ident:
+            self._thread.join()
+
+    def _go(self) -> None:
         try:
-            assert server.stdout
-            for line in server.stdout:
-                shown.append(line)
-                if address := re.search(r"http://(127\.0\.0\.1|localhost):\d+\S*/", line):
-                    with urllib.request.urlopen(address[0], timeout=PATIENCE) as answer:
-                        assert b"<title>" in answer.read()
-                    break
-            else:
-                raise AssertionError("".join(shown))
-            server.send_signal(signal.SIGINT)
-            shown.append(server.communicate(timeout=PATIENCE)[0])
-            assert server.returncode == 0, "".join(shown)
+            # Which only a preview has: its page is built first, or says why it is not.
+            with suppress(urllib.error.HTTPError), self._open("__tfjs-bundle/events") as events:
+                next(line for line in events if re.search(rb'"version": ?"\w|"problem": ?\{', line))
+            with self._open("") as answer:
+                self.page = answer.read()
         finally:
-            with suppress(ProcessLookupError):
-                server.kill()
-            server.wait()
+            with self._lock:
+                if not self._ended:
+                    _thread.interrupt_main()
+
+    def _open(self, path: str) -> Any:
+        return urllib.request.urlopen(self._address + path, timeout=PATIENCE)
 
 
 class _OwnPage:

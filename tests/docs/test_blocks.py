@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
 
 import pytest
 from blocks import ROOT, Reader, blocks
+
+from tfjs_bundle.cache import Cache
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -33,9 +36,16 @@ def built() -> dict:
     return {}
 
 
+@pytest.fixture(scope="session")
+def cache():
+    """What builds keep for the next one; with it a build takes a second."""
+    with Cache() as cache:
+        yield cache
+
+
 @pytest.fixture
-def reader(tmp_path, monkeypatch, chromium, child, built) -> Reader:
-    """Somebody with the digits model in an empty directory; builds share the process with TensorFlow."""
+def reader(tmp_path, monkeypatch, chromium, child, cache, built) -> Reader:
+    """Somebody with the digits model in an empty directory; all builds share one process with TensorFlow."""
 
     @contextmanager
     def shared(progress=None):
@@ -43,8 +53,11 @@ def reader(tmp_path, monkeypatch, chromium, child, built) -> Reader:
             child.progress = progress
         yield child
 
-    monkeypatch.setattr("tfjs_bundle.convert.child.Child", shared)
-    monkeypatch.setattr("tfjs_bundle.pipeline.Child", shared)
+    for name in ("tfjs_bundle.convert.child", "tfjs_bundle.pipeline", "tfjs_bundle.serve.session"):
+        user = import_module(name)
+        monkeypatch.setattr(user, "Child", shared)
+        monkeypatch.setattr(user, "Cache", lambda: nullcontext(cache), raising=False)
+    monkeypatch.setattr(child, "interrupt", lambda: None)  # what ends a preview, and would end TensorFlow
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "demo_site" / "digits.keras", tmp_path / "model.keras")
     return Reader(tmp_path, chromium, built)
