@@ -94,7 +94,7 @@ def compile_runtime(root: Path, say: Any = print) -> None:
             shutil.copyfile(path, copy)
         say("compiling the runtime: npm ci")
         quiet = ["--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
-        run([node, npm, "ci", *quiet], work, environment)
+        run([node, npm, "ci", "--workspace", "runtime", *quiet], work, environment)
         say("compiling the runtime: esbuild")
         built = work / "_runtime"
         run([node, work / "runtime" / "build.mjs", "--out", built], work, environment)

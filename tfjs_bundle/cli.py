@@ -316,13 +316,14 @@ def _build(
     hint: bool = False,
 ) -> None:
     from tfjs_bundle import pipeline, summary
-    from tfjs_bundle.config import options
+    from tfjs_bundle.config import files, options
 
-    merged = options(_given(given), config)
+    given = _given(given)
+    merged = options(given, config)
     with _progress(quiet=as_json) as progress:
         result = pipeline.build(source, output, merged, progress, child)
     if as_json:
-        _print_json(summary.to_json(result))
+        _print_json(summary.to_json(result, [source, *files(given, config)]))
     else:
         _console().print(summary.render(result, hint))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,8 +16,11 @@ from tfjs_bundle.terminal import format_bytes
 from tfjs_bundle.verify.report import ParityReport
 
 
-def to_json(result: BuildResult) -> dict[str, Any]:
-    """Return the build as one JSON object, for ``--json``."""
+def to_json(result: BuildResult, reads: Sequence[Path] = ()) -> dict[str, Any]:
+    """Return the build as one JSON object, for ``--json``.
+
+    ``reads`` are the files and directories whose change asks for another build, whether they are there or not.
+    """
     bundle = result.bundle
     return {
         "directory": str(bundle.directory),
@@ -30,6 +35,7 @@ def to_json(result: BuildResult) -> dict[str, Any]:
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "parity": result.parity.to_json(),
         "warnings": list(result.warnings),
+        "reads": list(dict.fromkeys(str(path.absolute()) for path in reads)),
     }
 
 

@@ -1,0 +1,11 @@
+import { build } from "esbuild";
+import tfjsBundle from "tfjs-bundle/esbuild";
+
+await build({
+  entryPoints: ["main.js"],
+  outdir: "dist",
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  plugins: [tfjsBundle({ model: "model/model.json", options: { verify: false } })],
+});
