@@ -19,7 +19,7 @@ from tfjs_bundle.verify.report import ParityReport
 def to_json(result: BuildResult, reads: Sequence[Path] = ()) -> dict[str, Any]:
     """Return the build as one JSON object, for ``--json``.
 
-    ``reads`` are the files and directories whose change asks for another build, whether they are there or not.
+    ``reads`` are the files and directories whose change asks for another build, there or not.
     """
     bundle = result.bundle
     return {

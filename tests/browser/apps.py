@@ -1,4 +1,4 @@
-"""Apps with build steps, as their authors have them: packages in node_modules, the Python tool in an environment."""
+"""Apps with build steps as authors have them: packages in node_modules, the Python tool in an environment."""
 
 from __future__ import annotations
 
