@@ -343,9 +343,11 @@ def _serve(directory: Path, host: str, port: int, open_browser: bool) -> None:
 
 
 def _announce(server: Server, what: str, open_browser: bool) -> None:
+    from tfjs_bundle.serve.server import LOOPBACK
+
     if server.moved:
         click.echo(f"Port {server.asked_port} is busy; taking the next free one.", err=True)
-    if server.host not in ("127.0.0.1", "localhost", "::1"):
+    if server.host not in LOOPBACK:
         click.secho("Everyone who reaches this machine can open the page.", fg="yellow", err=True)
     click.echo(f"{what} at {server.url} (Ctrl-C stops)")
     if open_browser:

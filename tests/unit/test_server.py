@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import os
 import signal
@@ -10,11 +11,14 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import brotli
 import pytest
 from ctrl_c import heed_ctrl_c
 
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.serve.server import HEADERS, serving
+
+SCRIPT = b"export const answer = 42;\n" * 1000
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,51 @@ def test_a_range_is_a_part_of_the_file(server):
     assert (status, headers["content-range"], body) == (206, "bytes 10-19/100", bytes(range(10, 20)))
 
 
+@pytest.fixture(scope="module")
+def compressing_server(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("compressed")
+    (directory / "script.js").write_bytes(SCRIPT)
+    (directory / "small.js").write_bytes(b"1")
+    (directory / "shard.bin").write_bytes(SCRIPT)
+    with serving(directory, compress=True) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding", "decompress"),
+    [
+        ("gzip, deflate, br", "br", brotli.decompress),
+        ("gzip, deflate", "gzip", gzip.decompress),
+        ("br;q=0, gzip", "gzip", gzip.decompress),
+        ("identity", None, bytes),
+    ],
+)
+def test_text_is_compressed_as_the_browser_takes_it(compressing_server, accepted, encoding, decompress):
+    _, headers, body = get(compressing_server, "/script.js", Accept_Encoding=accepted)
+    assert headers["content-encoding"] == encoding
+    assert int(headers["content-length"]) == len(body)
+    assert decompress(body) == SCRIPT
+    if encoding:
+        assert headers["vary"] == "Accept-Encoding"
+        assert headers["content-type"] == "text/javascript; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("path", "more"), [("/shard.bin", {}), ("/small.js", {}), ("/script.js", {"Range": "bytes=0-2999"})]
+)
+def test_weights_small_files_and_ranges_are_not_compressed(compressing_server, path, more):
+    _, headers, _ = get(compressing_server, path, Accept_Encoding="br", **more)
+    assert headers["content-encoding"] is None
+
+
+def test_an_unchanged_compressed_file_is_answered_with_304(compressing_server):
+    _, headers, _ = get(compressing_server, "/script.js", Accept_Encoding="br")
+    status, _, body = get(
+        compressing_server, "/script.js", Accept_Encoding="br", If_None_Match=headers["etag"]
+    )
+    assert (status, body) == (304, b"")
+
+
 def test_a_mount_is_served_beside_the_directory_on_one_origin(server):
     assert get(server, "/__verify__/page.html")[2] == b"harness"
     assert get(server, "/page.html")[0] == 404
@@ -132,6 +181,25 @@ def test_a_busy_port_moves_on_to_the_next_and_says_so(tmp_path):
             assert server.moved
             assert server.port > port
             assert get(server, "/none")[0] == 404
+
+
+@pytest.mark.parametrize("name", ["localhost", "demo.localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
+def test_names_of_this_machine_are_answered(server, name):
+    assert get(server, "/", Host=name)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["example.com", "127.0.0.1.example.com", "localhost.example.com:8000", "", "[::1"]
+)
+def test_a_stranger_s_name_that_points_here_is_not_answered(server, name):
+    status, _, body = get(server, "/", Host=name)
+    assert (status, b"--host" in body) == (403, True)
+
+
+def test_a_server_for_others_answers_to_any_name(tmp_path):
+    (tmp_path / "index.html").touch()
+    with serving(tmp_path, host="0.0.0.0") as server:
+        assert get(server, "/", Host="example.com")[0] == 200
 
 
 def test_a_stopped_server_frees_its_port(tmp_path):

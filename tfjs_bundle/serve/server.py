@@ -1,7 +1,7 @@
 """Serve a bundle on this machine as a good static host would.
 
 Right MIME types, cross-origin isolation (so that wasm threads can be had), the
-Content-Security-Policy of the bundle's ``_headers`` file, byte ranges, entity tags, and
+Content-Security-Policy of the bundle's ``_headers`` file, byte ranges, entity tags, compression, and
 ``Cache-Control: no-cache`` so that a rebuild is seen on the next visit.
 """
 
@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tfjs_bundle.errors import UsageError
+from tfjs_bundle.serve.compress import compressing
 from tfjs_bundle.site.security import content_security_policy
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ CONTENT_TYPES = {
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
 }
+
+#: Where only this machine's own programs reach a server.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 #: Sent with every answer unless the directory's ``_headers`` says otherwise.
 HEADERS = {
@@ -128,7 +133,7 @@ def start(application: Any, *, host: str = "127.0.0.1", port: int = 0) -> Server
 
     listener = _listen(host, port)
     config = uvicorn.Config(
-        application,
+        _for_this_machine(application) if host in LOOPBACK else application,
         http="h11",
         ws="none",
         lifespan="off",
@@ -151,8 +156,11 @@ def serving(
     mounts: Mapping[str, str | Path] | None = None,
     *,
     host: str = "127.0.0.1",
+    compress: bool = False,
 ) -> Iterator[Server]:
     """Serve ``directory`` inside a ``with`` block; see :func:`site` and :func:`start`.
+
+    ``compress`` answers as hosts do; verification does without, since nothing travels.
 
     Raises:
         UsageError: there is no such directory, or no port that can be listened on.
@@ -160,7 +168,8 @@ def serving(
     for path in (directory, *(mounts or {}).values()):
         if not Path(path).is_dir():
             raise UsageError(f"{path} cannot be served: it is not a directory.", "Name a bundle's directory.")
-    server = start(site(directory, mounts), host=host, port=port)
+    application = site(directory, mounts)
+    server = start(compressing(application) if compress else application, host=host, port=port)
     try:
         yield server
     finally:
@@ -181,7 +190,7 @@ def serve_forever(
             prints the address there, and says so where ``server.moved``.
     """
     try:
-        with serving(directory, port, host=host) as server:
+        with serving(directory, port, host=host, compress=True) as server:
             announce(server)
             server.wait()
     except KeyboardInterrupt:
@@ -244,6 +253,35 @@ def _with_headers(application: Any, directory: Path) -> Any:
         await application(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
     return wrapped
+
+
+def _for_this_machine(application: Any) -> Any:
+    """Wrap an ASGI application so that it answers only to names that always mean this machine.
+
+    A stranger's site can let its own name point here, and a browser would then take this server for a part of
+    that site, which could read the model. An address that is a number points nowhere else.
+    """
+
+    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        from starlette.datastructures import Headers
+        from starlette.responses import PlainTextResponse
+
+        if _means_this_machine(Headers(scope=scope).get("host", "")):
+            await application(scope, receive, send)
+            return
+        text = "This server answers to this machine alone. Start it with --host to let others in."
+        await PlainTextResponse(text, 403, HEADERS)(scope, receive, send)
+
+    return wrapped
+
+
+def _means_this_machine(host: str) -> bool:
+    """Tell whether a Host header has a number, or the one name that is never asked for on the network."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return f".{name}".endswith(".localhost") or ":" in name or name.replace(".", "").isdigit()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from tfjs_bundle import pipeline
 from tfjs_bundle.cache import Cache
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.progress import Event, Progress
+from tfjs_bundle.serve.compress import compressing
 from tfjs_bundle.serve.pages import application
 from tfjs_bundle.serve.preview import Preview
 from tfjs_bundle.serve.server import Server, start
@@ -153,7 +154,7 @@ def session(host: str, port: int) -> Iterator[Session]:
         Cache() as cache,
     ):
         preview = Preview(Path(temporary))
-        server = start(application(preview), host=host, port=port)
+        server = start(compressing(application(preview)), host=host, port=port)
         try:
             yield Session(preview, server, child, cache)
         finally:

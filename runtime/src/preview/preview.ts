@@ -4,6 +4,7 @@
  */
 
 import styles from "./preview.css";
+import waitingStyles from "./waiting.css";
 
 /** What the server tells, now and after every change. */
 interface State {
@@ -19,6 +20,7 @@ const version = script.dataset.version ?? "";
 /** Where the preview lies; `serve` may stand behind a proxy that puts it under a path. */
 const root = new URL("../", script.src).href;
 
+if (!version) document.adoptedStyleSheets = [sheetOf(waitingStyles)]; // the page that stands for none
 withoutServiceWorkers();
 whenReady(() => follow(new Panel()));
 
@@ -85,9 +87,7 @@ class Panel {
 
   constructor() {
     const shadow = this.#host.attachShadow({ mode: "open" });
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(styles);
-    shadow.adoptedStyleSheets = [sheet];
+    shadow.adoptedStyleSheets = [sheetOf(styles)];
     shadow.append(this.#problem, this.#status);
     document.body.append(this.#host);
     document.addEventListener("keydown", ({ key }) => {
@@ -144,6 +144,12 @@ function make(name: string, attributes: Record<string, string>, text = ""): HTML
   for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
   made.textContent = text;
   return made;
+}
+
+function sheetOf(text: string): CSSStyleSheet {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(text);
+  return sheet;
 }
 
 function whenReady(callback: () => void): void {

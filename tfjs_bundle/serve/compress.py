@@ -1,0 +1,80 @@
+"""Compressed answers, as hosts send them.
+
+Only what shrinks: text and WebAssembly; weights hardly do. Never a range, whose bytes are counted in the
+file itself. What was compressed is kept by its content, since builds share most of their files.
+"""
+
+from __future__ import annotations
+
+import gzip
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any
+
+import brotli
+
+SUFFIXES = frozenset(
+    [".css", ".html", ".js", ".json", ".md", ".mjs", ".svg", ".ts", ".txt", ".wasm", ".webmanifest"]
+)
+#: Bytes: below, a compressed answer is no shorter by a packet; above, compressing takes longer than it saves.
+SMALLEST, LARGEST = 1024, 4 << 20
+_BROTLI_QUALITY, _GZIP_LEVEL = 5, 6
+
+
+def compressing(application: Any) -> Any:
+    """Wrap an ASGI application so that its answers are compressed where the browser takes that."""
+
+    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        from anyio.to_thread import run_sync
+        from starlette.datastructures import Headers, MutableHeaders
+
+        asked = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        path = "index.html" if scope.get("path", "").endswith("/") else scope.get("path", "")
+        encoding = _encoding(asked.get("accept-encoding", ""))
+        if not encoding or "range" in asked or PurePosixPath(path).suffix.lower() not in SUFFIXES:
+            await application(scope, receive, send)
+            return
+        start: dict[str, Any] = {}
+        body = bytearray()
+
+        async def collect(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.add_vary_header("Accept-Encoding")
+                size = int(headers.get("content-length", 0))
+                plain = message["status"] == 200 and "content-encoding" not in headers
+                if plain and scope["method"] == "GET" and SMALLEST <= size <= LARGEST:
+                    start.update(message)
+                    return
+            elif start and message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if message.get("more_body"):
+                    return
+                compressed = await run_sync(_compressed, bytes(body), encoding)
+                headers = MutableHeaders(scope=start)
+                headers["content-encoding"] = encoding
+                headers["content-length"] = str(len(compressed))
+                del headers["accept-ranges"]
+                if "etag" in headers and not headers["etag"].startswith("W/"):
+                    headers["etag"] = f"W/{headers['etag']}"  # the same file, not the same bytes
+                await send(start)
+                message = {"type": "http.response.body", "body": compressed}
+            await send(message)
+
+        await application(scope, receive, collect)
+
+    return wrapped
+
+
+def _encoding(accepted: str) -> str:
+    """Return the best encoding of an ``Accept-Encoding`` header, or nothing."""
+    offers = [offer.replace(" ", "").lower() for offer in accepted.split(",")]
+    taken = {offer.partition(";")[0] for offer in offers if not offer.endswith((";q=0", ";q=0.0"))}
+    return next((encoding for encoding in ("br", "gzip") if encoding in taken), "")
+
+
+@lru_cache(maxsize=64)
+def _compressed(body: bytes, encoding: str) -> bytes:
+    if encoding == "br":
+        return brotli.compress(body, quality=_BROTLI_QUALITY)
+    return gzip.compress(body, _GZIP_LEVEL, mtime=0)
