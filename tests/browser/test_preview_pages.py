@@ -189,6 +189,23 @@ def test_a_service_worker_of_what_was_served_here_before_is_removed_with_its_sto
         again.close()
 
 
+def test_every_script_of_a_service_worker_is_one_that_removes_itself_and_what_was_stored(builder, page):
+    """On a page without the preview's own script, which would not register any."""
+    page.goto(f"{builder.url}__tfjs-bundle/preview.js")
+    page.evaluate(
+        """async () => {
+          await caches.open("tfjs-bundle old");
+          await caches.open("another's");
+          await navigator.serviceWorker.register("/sw.js");
+        }"""
+    )
+    page.wait_for_function(
+        """async () => (await navigator.serviceWorker.getRegistrations()).length === 0
+          && (await caches.keys()).join() === "another's" """,
+        timeout=60_000,
+    )
+
+
 def test_the_files_of_a_build_are_those_of_the_bundle_to_the_byte(builder, bundles):
     address = builder.build(bundles[0])
     for file in load_bundle(bundles[0]).files:

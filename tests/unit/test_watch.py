@@ -104,6 +104,25 @@ def test_a_model_is_told_when_its_writer_has_closed_it_and_not_before(tmp_path, 
     writer.join()
 
 
+def test_without_events_a_file_that_grows_is_told_when_it_has_stopped(tmp_path, watcher, monkeypatch):
+    no_events(monkeypatch)
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"")
+    watcher.about_to_read([Watched(path, slow=True)])
+    quiet_times: list[float] = []
+
+    def write_meanwhile(seconds: float) -> bool:
+        quiet_times.append(seconds)
+        if len(quiet_times) < 4:
+            path.write_bytes(b"x" * len(quiet_times))
+        return False
+
+    path.write_bytes(b"first of several parts")
+    monkeypatch.setattr(watcher._events, "wait", write_meanwhile)
+    assert watcher.wait() == [path]
+    assert quiet_times == [watch.SLOW] * 4
+
+
 def test_nothing_is_told_of_what_lies_beside(tmp_path, watcher):
     path = tmp_path / "file"
     path.touch()
