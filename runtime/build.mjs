@@ -325,7 +325,11 @@ async function buildPackage() {
     chunkNames: "npm/[name]-[hash]",
     plugins: [packageModulesAreExternal],
   });
-  for (const file of modules.outputFiles) addToPackage(outputPath(file.path), file.contents, "entry");
+  for (const file of modules.outputFiles) {
+    const path = outputPath(file.path);
+    const lazy = /^npm\/(sha2)-/.exec(path);
+    addToPackage(path, file.contents, "entry", { part: lazy ? `lazy-${lazy[1]}` : "" });
+  }
   for (const backend of BACKENDS) {
     const result = await compile({
       ...COMMON,

@@ -18,7 +18,7 @@ import click
 
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.config import CONVERTERS, FORMATS
-from tfjs_bundle.errors import BundleError
+from tfjs_bundle.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from tfjs_bundle.convert.child import Child
@@ -333,7 +333,11 @@ def _serve(directory: Path, host: str, port: int, open_browser: bool) -> None:
     from tfjs_bundle.serve.server import serve_forever
 
     bundle = load_bundle(directory)
-
+    if bundle.is_package:
+        raise UsageError(
+            f"{directory} is an npm package: there is no page to serve.",
+            f"Install it in an app with `npm install {directory}`, or serve the source it was built from.",
+        )
     serve_forever(
         directory,
         host=host,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import brotli
 
+from tfjs_bundle.bundle import LOADER, MANIFEST
 from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.errors import OutputError
 from tfjs_bundle.form import Use
@@ -154,7 +155,7 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
         total += len(data)
         entry = by_path.get(path)
         if entry is None:
-            wanted = path in ("bundle.json", "loader.js")
+            wanted = path in (MANIFEST, LOADER, "files.js")
         else:
             wanted = _on_first_visit(entry.role, entry.backends, entry.part, backend)
         if entry is not None and entry.role == "weights":

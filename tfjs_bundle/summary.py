@@ -66,7 +66,9 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
     if lacking:
         lines.append(Text(f"  cannot run on {'; '.join(lacking)}"))
     lines += [Text.from_markup(f"  [yellow]Warning:[/] {escape(text)}") for text in result.warnings]
-    if hint:
+    if hint and bundle.is_package:
+        lines.append(Text(f"\nUse it:  npm install {_as_npm_takes_it(bundle.directory)}   in your app"))
+    elif hint:
         lines.append(
             Text(
                 f"\nTry it:  tfjs-bundle serve {bundle.directory}\n"
@@ -74,6 +76,12 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             )
         )
     return Group(*lines)
+
+
+def _as_npm_takes_it(directory: Path | None) -> str:
+    """Return the path so that npm does not take it for a package of its registry."""
+    path = str(directory)
+    return path if path.startswith((".", "/")) or Path(path).is_absolute() else f"./{path}"
 
 
 def _parity(report: ParityReport) -> RenderableType:

@@ -30,6 +30,9 @@ export async function pageHost(engineUrl: string): Promise<EngineHost> {
 /** Run the engine in a module worker of its own, whose script is the engine where no other is named. */
 export function workerHost(workerUrl: string, engineUrl?: string): EngineHost {
   const worker = new Worker(workerUrl, { type: "module", name: WORKER_NAME });
+  const hint = workerUrl.startsWith("blob:")
+    ? ": does the page's Content-Security-Policy allow `worker-src blob:`?"
+    : "";
   const calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let next = 0;
   let stopped = "";
@@ -50,7 +53,11 @@ export function workerHost(workerUrl: string, engineUrl?: string): EngineHost {
   // The message is empty where the worker's script could not be loaded at all.
   worker.onerror = (event) => {
     event.preventDefault();
-    stop(event.message ? `the worker stopped: ${event.message}` : "the worker's script could not be started");
+    stop(
+      event.message
+        ? `the worker stopped: ${event.message}`
+        : `the worker's script could not be started${hint}`,
+    );
   };
   worker.onmessageerror = () => stop("the worker's answer could not be read");
   if (engineUrl) worker.postMessage({ engine: engineUrl });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tfjs_bundle.bundle import TensorInfo
 from tfjs_bundle.graph import kernels, serde
 from tfjs_bundle.graph.ir import GraphModel, Node, Signature, TensorSpec
-from tfjs_bundle.site.render import ModelFile, SiteSpec, render
+from tfjs_bundle.site.render import ModelFile, Site, SiteSpec, render
 from tfjs_bundle.verify.cases import Case, draw_cases, golden_json
 
 FLOAT = {"type": "DT_FLOAT"}
@@ -70,12 +71,15 @@ def write_bundle(
     bias: float = 0.0,
     golden_bias: float | None = None,
     backends: dict[str, dict[str, object]] | None = None,
+    render: Callable[[SiteSpec], Site] = render,
 ) -> Path:
     """Write the bundle into ``directory``.
 
     Args:
         golden_bias: the bias of the model that the golden cases come from; ``bias`` by default.
         backends: entries of the manifest that replace what the kernels say.
+        render: what the bundle becomes: a site, or with
+            :func:`tfjs_bundle.site.npm.render_package` a package.
     """
     model = graph(bias)
     files = serde.dump(model, "tests")

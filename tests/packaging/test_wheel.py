@@ -109,7 +109,12 @@ def test_the_wheel_carries_the_package_the_runtime_the_templates_and_the_example
     }
     assert published
     assert not [name for name in published if not re.search(r"-[0-9A-Za-z]{8,}\.(js|wasm|css)$", name)]
-    assert {name.partition("/")[0] for name in inside if "/" in name} == {"runtime", "verify"}
+    assert {name.partition("/")[0] for name in inside if "/" in name} == {
+        "npm",
+        "preview",
+        "runtime",
+        "verify",
+    }
     parts = {re.sub(r"-[0-9A-Za-z]{8,}\.", ".", Path(name).name) for name in published}
     assert {"worker.js", "engine.js"} <= parts
     assert sum(name.endswith(".wasm") for name in published) == 3

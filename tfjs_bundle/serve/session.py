@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -133,7 +134,8 @@ class Session:
         try:
             output = preview.new_output()
             progress = Progress(heard)
-            result = pipeline.build(source, output, options(), progress, self.child, self.cache)
+            as_page = dataclasses.replace(options(), format="site")  # a package has nothing to look at
+            result = pipeline.build(source, output, as_page, progress, self.child, self.cache)
             new = preview.built(output)
         except Exception as error:  # a preview outlives even our own bugs
             preview.failed(error)

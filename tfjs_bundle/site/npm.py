@@ -15,7 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tfjs_bundle.bundle import MANIFEST, Bundle, BundleFile
+from tfjs_bundle.bundle import MANIFEST, PARITY, Bundle, BundleFile
+from tfjs_bundle.errors import UsageError
 from tfjs_bundle.site.render import (
     Parts,
     Site,
@@ -29,9 +30,12 @@ from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, render_templates
 #: It carries the hash of the manifest, and is outside of the manifest for that, as package.json and
 #: precache.json are.
 LATE_TEMPLATE = "npm/files.js"
+OUTSIDE_FILES = (MANIFEST, PARITY, "files.js", "package.json", "precache.json")
 
 #: Of scripts that are fetched as they are: what is called ``.js``, bundlers and dev servers rewrite.
 SCRIPT_SUFFIX = ".txt"
+
+_NAME = re.compile(r"(@[a-z0-9-~][a-z0-9-._~]*/)?[a-z0-9-~][a-z0-9-._~]*")
 
 #: What is fetched by address; modules are imported.
 FETCHED_ROLES = ("model", "weights", "program", "golden", "engine", "backend")
@@ -59,7 +63,8 @@ def render_package(
         runtime: the compiled runtime; :func:`~tfjs_bundle.site.render.runtime_directory` by default.
 
     Raises:
-        UsageError: the runtime is not built or is damaged, ``template`` is no directory or does not render.
+        UsageError: the runtime is not built or is damaged, ``template`` is no directory or does not render,
+            or ``package`` has what package.json cannot have.
     """
     runtime = runtime or runtime_directory()
     compiled = read_runtime(runtime)
@@ -75,10 +80,10 @@ def render_package(
             parts.add_compiled(spec, runtime, entry, SCRIPT_SUFFIX)
 
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
-    name = (package or {}).get("name") or package_name(spec.name)
+    name = _checked(package or {}).get("name") or package_name(spec.name)
     values = {**template_values(spec, parts.entries), "package": {"name": name}}
     for path, content in render_templates(template, values, _place):
-        parts.add(path, content, "entry" if path.endswith(".d.ts") else "hosting")
+        parts.add_template(path, content, "hosting", OUTSIDE_FILES)
 
     bundle = parts.bundle(spec)
     manifest = bundle.dumps()
@@ -99,6 +104,24 @@ def package_name(text: str) -> str:
     """Return ``text`` as npm takes it: lower-case ASCII letters, digits and single hyphens."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:200] or "keras-model"
+
+
+def _checked(package: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse members that npm would refuse, or that JSON has not."""
+    name = package.get("name", "")
+    if name and (not isinstance(name, str) or not _NAME.fullmatch(name)):
+        raise UsageError(
+            f"{name!r} is no name of an npm package.",
+            "Take lower-case letters, digits and hyphens, for instance @acme/digits, under [package].",
+        )
+    for member, value in package.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"The member {member!r} of [package] cannot stand in package.json: {value!r}.", "Correct it."
+            ) from None
+    return package
 
 
 def _place(path: str) -> str | None:

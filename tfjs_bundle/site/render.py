@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -120,12 +120,7 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
     values = template_values(spec, parts.entries)
     for path, content in render_templates(template, values, _place):
-        if path in parts.files or path in OUTSIDE_FILES or path.startswith(("model/", "runtime/")):
-            raise UsageError(
-                f"The template {path} would replace a file of the bundle itself.",
-                "Give it another name; model/, runtime/ and the bundle's own files cannot be replaced.",
-            )
-        parts.add(path, content, "page" if _is_page(path) else "hosting")
+        parts.add_template(path, content, "page" if _is_page(path) else "hosting", OUTSIDE_FILES)
 
     bundle = parts.bundle(spec)
     manifest = bundle.dumps()
@@ -147,6 +142,22 @@ class Parts:
         size, sha256 = _measure(content)
         self.files[path] = content
         self.entries[path] = BundleFile(path, size, sha256, role, backends, part)
+
+    def add_template(self, path: str, content: bytes, role: str, outside: Container[str]) -> None:
+        """Add what a template gave.
+
+        Args:
+            outside: files of the bundle that the manifest does not name.
+
+        Raises:
+            UsageError: it would replace a file of the bundle itself.
+        """
+        if path in self.files or path in outside or path.startswith(("model/", "runtime/")):
+            raise UsageError(
+                f"The template {path} would replace a file of the bundle itself.",
+                "Give it another name; model/, runtime/ and the bundle's own files cannot be replaced.",
+            )
+        self.add(path, content, role)
 
     def add_compiled(
         self, spec: SiteSpec, runtime: Path, file: Mapping[str, Any], suffix: str | None = None

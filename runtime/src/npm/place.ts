@@ -16,9 +16,20 @@ const node = (globalThis as { process?: NodeProcess }).process;
 /** Whether this is a server or a script, where modules are imported, but nothing is shown and no worker starts. */
 export const inNode = typeof node?.versions?.node === "string" && typeof Worker === "undefined";
 
-/** The address of an asset, without the word by which Vite knows not to inline it. */
+/**
+ * The address of an asset, without the word by which Vite knows not to inline it.
+ *
+ * @throws BundleError `unsupported` where Vite has moved the package's modules away from its other files.
+ */
 export function addressOf(asset: Asset): string {
   const url = asset.url();
+  if (/\/\.vite\/deps\w*\//.test(url.pathname)) {
+    throw new BundleError(
+      "unsupported",
+      "Vite has pre-bundled the model's package, and its files are not where it looks for them. Name the " +
+        "package in `optimizeDeps.exclude` of the Vite configuration.",
+    );
+  }
   url.searchParams.delete("no-inline");
   return url.href;
 }
