@@ -47,7 +47,7 @@ LOAD_AND_PREDICT = """async ({ module, options, inputs }) => {
 
 #: The same in Node, where what only browsers have is taken away before the import: nothing may miss it then.
 IN_NODE = f"""
-const [module, ...choices] = process.argv.slice(2);
+const [module, choices] = process.argv.slice(2);
 for (const name of ["navigator", "fetch", "caches", "Blob", "performance"]) {{
   globalThis["own " + name] = globalThis[name];
   delete globalThis[name];
@@ -57,7 +57,9 @@ for (const name of ["navigator", "Blob", "performance"]) globalThis[name] = glob
 const run = {LOAD_AND_PREDICT};
 const results = {{}};
 const inputs = {json.dumps({name: value.tolist() for name, value in INPUTS.items()})};
-for (const backend of choices) results[backend] = await run({{ module, options: {{ backend }}, inputs }});
+for (const [name, options] of Object.entries(JSON.parse(choices))) {{
+  results[name] = await run({{ module, options, inputs }});
+}}
 console.log(JSON.stringify(results));
 """
 
@@ -70,10 +72,18 @@ def package(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def in_node(package, tmp_path_factory) -> dict[str, dict]:
-    """What came of loading and predicting in Node, by backend asked for."""
+    """What came of loading and predicting in Node, by what was asked for."""
     script = tmp_path_factory.mktemp("node") / "predict.mjs"
     script.write_text(IN_NODE)
-    command = [NODE, script, (package / "index.js").as_uri(), "auto", "cpu"]
+    elsewhere = script.parent / "elsewhere"
+    shutil.copytree(package, elsewhere)
+    options = {
+        "auto": {},
+        "cpu": {"backend": "cpu"},
+        "elsewhere": {"baseUrl": f"{elsewhere.as_uri()}/"},
+        "nowhere": {"baseUrl": f"{script.parent.as_uri()}/nowhere/"},
+    }
+    command = [NODE, script, (package / "index.js").as_uri(), json.dumps(options)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
@@ -253,6 +263,17 @@ def test_the_model_predicts_in_node_on_wasm(in_node):
 def test_the_model_predicts_in_node_on_cpu(in_node):
     assert agrees(in_node["cpu"])
     assert in_node["cpu"]["backend"] == "cpu"
+
+
+def test_in_node_the_files_may_lie_where_the_caller_says(in_node):
+    assert agrees(in_node["elsewhere"])
+
+
+def test_a_servers_bundler_that_left_the_files_out_is_told_what_to_do(in_node):
+    assert in_node["nowhere"]["code"] == "unsupported"
+    assert (
+        "nowhere/bundle.json cannot be read). Have the bundler of the server" in in_node["nowhere"]["message"]
+    )
 
 
 def test_precache_gives_addresses_where_the_files_are(in_node, package):

@@ -59,7 +59,11 @@ async function readLocally(url: string): Promise<Response> {
   try {
     return new Response(await files.readFile(new URL(url)));
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return new Response(null, { status: 404 });
-    throw error;
+    throw new BundleError(
+      "unsupported",
+      `the package's files are not beside its code (${url} cannot be read). Have the bundler of the server leave ` +
+        "the package external, or say where it is by `baseUrl`.",
+      { cause: error },
+    );
   }
 }
