@@ -176,7 +176,7 @@ class Reader:
                 visit.end()
         assert ended.exit_code == 0, ended.output
         assert visit.page, ended.output
-        assert b'id="page"' in visit.page
+        assert b"<tfjs-model" in visit.page
 
 
 class _Visit:
