@@ -18,7 +18,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_RUN = {
     "README.md": 1,  # pip install
     "docs/architecture.md": 2,
-    "docs/custom-pages.md": 6,  # pages, which tests/browser/test_elements.py opens; a template; a style
+    "docs/custom-pages.md": 6,  # pages that tests/browser/test_elements.py opens, a template, a style sheet
     "docs/examples.md": 1,
     "docs/hosting.md": 5,  # nginx, Apache, S3, Flask, Django
 }

@@ -14,6 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "troubleshooting.md"
 #: Messages that are put together before they are given to the error; the page has what they come to.
 ELSEWHERE = {
     "serve/server.py: what": ["Cannot listen on …, port …: …."],
+    "site/templates.py: what": ["The template … does not render: …."],
     "source/identify.py: *_not_a_model(path, head)": [
         "… is one file of a SavedModel.",
         "… is not a Keras archive: it is no zip file, or its beginning is damaged.",
