@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 
-/** Whose second argument is the message of a BundleError. */
-const ERRORS = ["BundleError", "Retryable"];
+/** Which argument of these is the message. */
+const ERRORS = { BundleError: 1, Retryable: 1, TfjsBundleError: 0 };
 /** All that is left of a message that is another error's. */
 const PASSED_ON = /^[….]+$/;
 
@@ -57,8 +57,8 @@ function messagesOf(path) {
   }
 
   return calls
-    .filter(({ name, given }) => ERRORS.includes(name) && given[1])
-    .flatMap(({ given, within }) => texts(given[1], within))
+    .filter(({ name }) => name in ERRORS)
+    .flatMap(({ name, given, within }) => texts(given[ERRORS[name]], within))
     .map(plain)
     .filter((text) => !PASSED_ON.test(text));
 }
@@ -88,18 +88,21 @@ function listed() {
 const covers = (pattern, text) =>
   text === pattern || (pattern.endsWith("…") && text.startsWith(pattern.slice(0, -1)));
 
-const told = readdirSync(new URL("runtime/src", root), { recursive: true })
-  .map((path) => `runtime/src/${String(path).replaceAll("\\", "/")}`)
+const told = ["runtime/src", "plugin/src"]
+  .flatMap((folder) =>
+    readdirSync(new URL(folder, root), { recursive: true }).map((path) => `${folder}/${path}`),
+  )
+  .map((path) => path.replaceAll("\\", "/"))
   .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
   .flatMap(messagesOf);
 
 describe("docs/troubleshooting.md", () => {
-  it("has every message of the runtime", () => {
+  it("has every message of the runtime and the plugins", () => {
     expect(told.length).toBeGreaterThan(60);
     expect(told.filter((text) => !listed().some((pattern) => covers(pattern, text)))).toEqual([]);
   });
 
-  it("has no message that the runtime does not have", () => {
+  it("has no message that they do not have", () => {
     expect(listed().filter((pattern) => !told.some((text) => covers(pattern, text)))).toEqual([]);
   });
 });

