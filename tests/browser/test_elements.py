@@ -319,6 +319,8 @@ def test_a_property_set_before_the_element_is_defined_counts(opened):
     results.evaluate(f"(results) => {{ results.outputs = {OUTPUTS}; }}")
     page.evaluate("() => import('./dist/elements.js')")
     expect(page.locator(".headline")).to_have_text("yes 75.0 %")
+    results.evaluate("(results) => { results.outputs = null; }")
+    expect(page.locator(".headline")).to_have_text("–")
 
 
 def test_a_field_tells_what_is_typed_and_knows_what_is_wrong(blank):

@@ -156,7 +156,7 @@ def test_a_page_registers_no_service_worker(builder, bundles, page):
     builder.build(bundles[0])
     page.goto(builder.url)
     runs(page)
-    expect(page.locator("#badges")).to_contain_text("a preview has no service worker")
+    expect(page.locator("#status")).to_contain_text("a preview has no service worker")
     assert page.evaluate("async () => (await navigator.serviceWorker.getRegistrations()).length") == 0
 
 
@@ -168,7 +168,7 @@ def test_a_service_worker_of_what_was_served_here_before_is_removed_with_its_sto
     with serving(bundles[0]) as server:
         port = server.port
         page.goto(server.url)
-        expect(page.locator("#badges")).to_contain_text("Works offline")
+        expect(page.locator("#status")).to_contain_text("Works offline")
     again = start(application(other), port=port)
     try:
         assert again.url == server.url
