@@ -67,6 +67,8 @@ class Rebuilds:
     def tell(self, attempt: Attempt) -> None:
         """Say how a build ended."""
         self._status.stop()
+        if attempt.outdated:
+            return
         self._first = False
         cause = f"{_listed([path.name for path in attempt.changed])} changed: " if attempt.changed else ""
         pages = f", {attempt.pages} page{'s' * (attempt.pages != 1)} open" if attempt.pages else ""

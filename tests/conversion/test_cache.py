@@ -7,6 +7,7 @@ import pytest
 from tfjs_bundle import pipeline
 from tfjs_bundle.cache import Cache, model_key
 from tfjs_bundle.config import BuildOptions
+from tfjs_bundle.errors import SourceError
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
 
@@ -55,6 +56,22 @@ def test_a_changed_model_is_converted(sample, tmp_path, child, cache):
     changed = build(path, tmp_path / "site", child, cache)
     assert "convert" in changed.seconds
     assert [info.name for info in changed.bundle.inputs] == list(sample("two_in_two_out").inputs)
+
+
+def test_a_model_that_changes_while_it_is_read_is_not_kept_for_what_it_was(sample, tmp_path, child, cache):
+    path = tmp_path / "model.keras"
+    first, second = (sample(name).path.read_bytes() for name in ("dense_gelu", "two_in_two_out"))
+    path.write_bytes(first)
+
+    def change(event) -> None:
+        if (event.kind, event.stage) == ("stage", "convert"):
+            path.write_bytes(second)
+
+    with pytest.raises(SourceError, match="changed while it was being read"):
+        pipeline.build(path, tmp_path / "site", BuildOptions(verify=False), Progress(change), child, cache)
+    path.write_bytes(first)
+    built = build(path, tmp_path / "site", child, cache)
+    assert [info.name for info in built.bundle.inputs] == list(sample("dense_gelu").inputs)
 
 
 def test_options_of_the_numbers_are_part_of_the_key_and_those_of_the_page_are_not(source, tmp_path):

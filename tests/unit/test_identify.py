@@ -75,6 +75,15 @@ def test_what_is_identified_already_is_returned_as_it_is(tmp_path):
     assert identify(file) is file
 
 
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
+    path = write_zip(tmp_path / "m.keras", keras_entries())
+    file = identify(path)
+    file.refuse_if_changed()
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(SourceError, match=r"m\.keras was changed while it was being read"):
+        file.refuse_if_changed()
+
+
 def test_the_content_counts_and_not_the_ending(tmp_path):
     assert identify(write_zip(tmp_path / "model.h5", keras_entries())).format == "keras"
     (tmp_path / "model.keras").write_bytes(hdf5_bytes(model_config="{}", keras_version="2.4.0"))

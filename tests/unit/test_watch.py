@@ -44,6 +44,15 @@ def test_a_changed_file_is_told_once(tmp_path, watcher, monkeypatch, events, slo
     assert watcher.wait() == []
 
 
+def test_a_change_is_news_before_it_has_come_to_rest(tmp_path, watcher):
+    path = tmp_path / "file"
+    path.write_text("one")
+    watcher.about_to_read([Watched(path)])
+    assert not watcher.has_news()
+    path.write_text("two, longer")
+    assert watcher.has_news()
+
+
 def test_what_changes_while_it_is_being_read_is_told_afterwards(tmp_path, watcher):
     path = tmp_path / "file"
     path.write_text("one")

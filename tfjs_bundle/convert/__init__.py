@@ -91,6 +91,7 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
         if options.signature is not None:
             raise UsageError("A TensorFlow.js model has one signature.", "Leave --signature out.")
         info, graph = None, serde.load(file.path)
+        file.refuse_if_changed()
         _refuse_nan(graph)
         _refuse_reaching_out(graph)
     else:
@@ -103,6 +104,7 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
                 "unsafe": options.unsafe,
             },
         )
+        file.refuse_if_changed()  # what was identified is what stands in the manifest and keys the cache
         graph = CONVERTERS[options.converter](child, info, workspace)
     return Converted(graph, info, _draws_random_numbers(graph, options.allow_random))
 

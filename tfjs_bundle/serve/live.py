@@ -148,6 +148,8 @@ class LivePreview:
         self._thread.start()
 
     def _note(self, attempt: Attempt) -> None:
+        if attempt.outdated:
+            return
         with self._condition:
             self._last, self._working = attempt, False
             self._condition.notify_all()

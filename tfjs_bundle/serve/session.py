@@ -36,6 +36,7 @@ class Attempt:
         error: why it did not.
         new: whether the pages load again, since the bundle differs from the one before.
         pages: how many pages were open.
+        outdated: it failed, and what it read has changed again meanwhile: another build follows at once.
     """
 
     changed: tuple[Path, ...]
@@ -44,6 +45,7 @@ class Attempt:
     error: Exception | None = None
     new: bool = False
     pages: int = 0
+    outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Session:
         changed: tuple[Path, ...] = ()
         while True:
             watcher.about_to_read(order.reads())
-            tell(self.attempt(order.source, order.options, changed, on_event))
+            tell(self.attempt(order.source, order.options, changed, on_event, watcher.has_news))
             changed = tuple(watcher.wait())
             if not changed:
                 return
@@ -120,8 +122,12 @@ class Session:
         options: Callable[[], configuration.BuildOptions],
         changed: tuple[Path, ...] = (),
         on_event: Callable[[Event], None] = lambda event: None,
+        has_news: Callable[[], bool] = lambda: False,
     ) -> Attempt:
-        """Build once, and let the pages know how it goes; whatever goes wrong is in what is returned."""
+        """Build once, and let the pages know how it goes; whatever goes wrong is in what is returned.
+
+        Pages are told of no failure of what has been replaced already, as ``has_news`` says.
+        """
         preview = self.preview
 
         def heard(event: Event) -> None:
@@ -138,8 +144,13 @@ class Session:
             result = pipeline.build(source, output, as_page, progress, self.child, self.cache)
             new = preview.built(output)
         except Exception as error:  # a preview outlives even our own bugs
-            preview.failed(error)
-            return Attempt(changed, time.perf_counter() - began, error=error, pages=preview.followers)
+            outdated = has_news()
+            if outdated:
+                preview.building("Waiting until the files are written")
+            else:
+                preview.failed(error)
+            seconds = time.perf_counter() - began
+            return Attempt(changed, seconds, error=error, pages=preview.followers, outdated=outdated)
         return Attempt(changed, time.perf_counter() - began, result, new=new, pages=preview.followers)
 
 

@@ -14,16 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tfjs_bundle.source.marks import Mark, mark, marks
+
 #: Seconds that a small file must not have changed before it is taken for written: editors write it at once.
 QUICK = 0.1
 #: The same for a model, which is written in many steps, unless the system tells that its writer closed it.
 SLOW = 1.0
 #: Seconds between looks while no events arrive.
 LOOK_EVERY = 1.0
-
-#: Size, time and inode of a file, which a change changes.
-_Mark = tuple[int, int, int]
-_Look = dict[Path, _Mark]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._watched: tuple[Watched, ...] = ()
-        self._seen: _Look = {}
+        self._seen: dict[Path, Mark] = {}
         self._events = _Events()
         self._closed = False
 
@@ -56,6 +54,10 @@ class Watcher:
         self._watched = tuple(dict.fromkeys(watched))
         self._seen = _look(self._watched)
         self._events.follow([each.path for each in self._watched])
+
+    def has_news(self) -> bool:
+        """Tell whether anything has changed already, come to rest or not."""
+        return _look(self._watched) != self._seen
 
     def wait(self) -> list[Path]:
         """Block until something has changed and come to rest; return what, or nothing once closed."""
@@ -80,32 +82,17 @@ class Watcher:
     def _in_many_steps(self, path: Path) -> bool:
         for watched in self._watched:
             if watched.slow and watched.path == path:
-                return not self._events.was_finished_as(path, _mark(path))
+                return not self._events.was_finished_as(path, mark(path))
             if watched.slow and watched.path in path.parents:
                 return True  # the files of a directory are finished one by one
         return False
 
 
-def _look(watched: Iterable[Watched]) -> _Look:
-    """Return the mark of every file that is there."""
-    found: _Look = {}
-    for each in watched:
-        for path in (each.path, *(each.path.rglob("*") if each.path.is_dir() else ())):
-            mark = _mark(path)
-            if mark and not path.is_dir():
-                found[path] = mark
-    return found
+def _look(watched: Iterable[Watched]) -> dict[Path, Mark]:
+    return marks(each.path for each in watched)
 
 
-def _mark(path: Path) -> _Mark | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _difference(before: _Look, after: _Look) -> list[Path]:
+def _difference(before: dict[Path, Mark], after: dict[Path, Mark]) -> list[Path]:
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
@@ -117,7 +104,7 @@ class _Events:
         self._noise = False
         self._closed = False
         self._wanted: frozenset[Path] = frozenset()
-        self._finished: dict[Path, _Mark | None] = {}
+        self._finished: dict[Path, Mark | None] = {}
         self._observer: Any = None
 
     def follow(self, paths: Collection[Path]) -> None:
@@ -150,10 +137,10 @@ class _Events:
         with self._condition:
             return self._condition.wait_for(lambda: self._noise or self._closed, seconds) and not self._closed
 
-    def was_finished_as(self, path: Path, mark: _Mark | None) -> bool:
-        """Tell whether the file bore ``mark`` already when a writer closed it, or put it there whole."""
+    def was_finished_as(self, path: Path, as_it_was: Mark | None) -> bool:
+        """Tell whether the file was ``as_it_was`` already when a writer closed it, or put it there whole."""
         with self._condition:
-            return mark is not None and self._finished.get(path.resolve()) == mark
+            return as_it_was is not None and self._finished.get(path.resolve()) == as_it_was
 
     def close(self) -> None:
         with self._condition:
@@ -175,6 +162,6 @@ class _Events:
             return
         with self._condition:
             if event.event_type in ("closed", "moved"):
-                self._finished[places[-1]] = _mark(places[-1])
+                self._finished[places[-1]] = mark(places[-1])
             self._noise = True
             self._condition.notify_all()

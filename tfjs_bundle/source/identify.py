@@ -15,11 +15,13 @@ import re
 import stat
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfjs_bundle.errors import SourceError
+from tfjs_bundle.source.marks import Mark, marks
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _KERAS_WEIGHTS = ("model.weights.h5", "model.weights.npz")
@@ -55,6 +57,7 @@ class SourceFile:
         custom_objects: a file beside the model that carries the custom classes of a model
             handed over in memory (see :mod:`tfjs_bundle.source.in_memory`).
         trusted: the caller's own model from memory, so that code in it is run without asking.
+        marks: of its files, taken before they were looked at.
     """
 
     path: Path
@@ -65,6 +68,16 @@ class SourceFile:
     keras_version: str | None = None
     custom_objects: Path | None = None
     trusted: bool = False
+    marks: Mapping[Path, Mark] = field(default_factory=dict, compare=False, repr=False)
+
+    def refuse_if_changed(self) -> None:
+        """Refuse what may have been read partly before a change and partly after it.
+
+        Raises:
+            SourceError: the files are not those that were identified.
+        """
+        if self.marks and marks(self.marks) != self.marks:
+            raise SourceError(f"{self.path} was changed while it was being read.", "Build again.")
 
 
 def identify(path: str | os.PathLike[str] | SourceFile) -> SourceFile:
@@ -87,6 +100,12 @@ def identify(path: str | os.PathLike[str] | SourceFile) -> SourceFile:
     if isinstance(path, SourceFile):
         return path
     path = Path(path)
+    before = marks([path])
+    file = _identify(path)
+    return replace(file, marks=before)
+
+
+def _identify(path: Path) -> SourceFile:
     try:
         if path.is_dir():
             return _directory(path)
