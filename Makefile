@@ -77,6 +77,11 @@ architectures: runtime browser ## Compare whole architectures with Keras and wri
 real-models: runtime browser ## Build the models inside published packages and write docs/real-models.md
 	@$(PY) tests/architectures/real_report.py
 
+.PHONY: examples
+examples: runtime browser $(NODE_MODULES) ## Build every example, compare it with Keras, and write docs/bundlers.md
+	@TFJS_BUNDLE_EXAMPLES=1 $(PY) -m pytest -q tests/browser/test_examples.py
+	@$(PY) tests/browser/bundler_report.py
+
 .PHONY: fuzz
 COUNT ?= 1000
 SEED ?= 0

@@ -4,9 +4,9 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Plugin, PluginBuild } from "esbuild";
 import { TfjsBundleError } from "./errors.js";
-import { type BundleOptions, orderFor, type PluginOptions, readOrders, VIRTUAL } from "./options.js";
+import { type BundleOptions, type PluginOptions, readImport, readOrders, VIRTUAL } from "./options.js";
 import { filesModule, readFiles, writeFiles } from "./package.js";
-import { type Prepared, prepare, sourcesOf } from "./prepare.js";
+import { type Prepared, prepare } from "./prepare.js";
 import { writeTypes } from "./types.js";
 
 export type { BundleOptions, PluginOptions };
@@ -47,9 +47,11 @@ function setup(
 
   build.onResolve({ filter: new RegExp(`^${VIRTUAL}`) }, ({ path }) =>
     refusing(() => {
-      const order = orderFor(path, orders)!;
-      const prepared = packages.get(order.id);
-      return { path: prepared?.entry, watchFiles: [...(prepared?.reads ?? sourcesOf(order))] };
+      const { order, module } = readImport(path, orders)!;
+      const found = packages.get(order.id);
+      // What could not be prepared has been told, and is not to be told again as an import of nothing.
+      if (!found) return { path, external: true };
+      return { path: join(found.directory, module), watchFiles: [...found.reads] };
     }),
   );
 

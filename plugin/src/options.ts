@@ -89,11 +89,29 @@ function readOrder(given: BundleOptions, root: string): Order {
     : { ...common, kind: "directory", directory: path };
 }
 
-/** Return the order that an import asks for; undefined where the import is none of ours. */
-export function orderFor<Each extends Order>(id: string, orders: readonly Each[]): Each | undefined {
+/** What can be imported of each model, and the module of its package. */
+export const MODULES: ReadonlyMap<string, string> = new Map([
+  ["", "index"],
+  ["/precache", "precache"],
+]);
+
+/** An order, and which module of its package an import asks for. */
+export interface Asked<Each extends Order = Order> {
+  readonly order: Each;
+  readonly module: string;
+}
+
+/**
+ * Return what an import asks for; undefined where the import is none of ours.
+ *
+ * @throws TfjsBundleError there is no such model
+ */
+export function readImport<Each extends Order>(id: string, orders: readonly Each[]): Asked<Each> | undefined {
   if (!id.startsWith(VIRTUAL)) return undefined;
-  const found = orders.find((order) => order.id === id);
-  if (found) return found;
+  for (const order of orders) {
+    const module = id.startsWith(order.id) ? MODULES.get(id.slice(order.id.length)) : undefined;
+    if (module) return { order, module: `${module}.js` };
+  }
   const known = orders.map((order) => order.id).join(", ");
   throw new TfjsBundleError(`There is no ${id}.`, `The plugin was given ${known || "no model"}.`);
 }

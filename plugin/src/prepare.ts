@@ -11,8 +11,6 @@ import { findTool, runTool } from "./tool.js";
 /** A package made by `tfjs-bundle build --format npm`, ready to be imported. */
 export interface Prepared {
   readonly directory: string;
-  /** The module that the app's import stands for. */
-  readonly entry: string;
   /** The bundle's own digest: another one, another model. */
   readonly digest: string;
   /** Every file and directory whose change asks for another build. */
@@ -149,10 +147,9 @@ async function hashOf(path: string): Promise<string | null> {
 
 async function read(order: Order, reads: readonly string[]): Promise<Prepared> {
   const directory = directoryOf(order);
-  const entry = join(directory, "index.js");
   try {
     const manifest = JSON.parse(await readFile(join(directory, "bundle.json"), "utf8"));
-    if (existsSync(entry)) return { directory, entry, digest: manifest.digest, reads };
+    if (existsSync(join(directory, "index.js"))) return { directory, digest: manifest.digest, reads };
   } catch {
     // said below
   }

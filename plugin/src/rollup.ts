@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Plugin } from "rollup";
 import { TfjsBundleError } from "./errors.js";
-import { type BundleOptions, orderFor, type PluginOptions, readOrders } from "./options.js";
+import { type BundleOptions, type PluginOptions, readImport, readOrders } from "./options.js";
 import { filesModule, readFiles, writeFiles } from "./package.js";
 import { type Prepared, prepare, sourcesOf } from "./prepare.js";
 import { writeTypes } from "./types.js";
@@ -35,8 +35,8 @@ export default function tfjsBundle(
     },
 
     resolveId(id) {
-      const order = orderFor(id, orders);
-      return order && packages.get(order.id)?.entry;
+      const asked = readImport(id, orders);
+      return asked && join(packages.get(asked.order.id)!.directory, asked.module);
     },
 
     async load(id) {

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Order, PluginOptions } from "./options.js";
+import { MODULES, type Order, type PluginOptions } from "./options.js";
 import { directoryOf } from "./prepare.js";
 
 const FILE = "tfjs-bundle-env.d.ts";
@@ -21,10 +21,14 @@ export async function writeTypes(orders: readonly Order[], root: string, types: 
 }
 
 async function declare(order: Order): Promise<string> {
-  const types = await readFile(join(directoryOf(order), "index.d.ts"), "utf8");
-  const inside = types
-    .trim()
-    .replace(/^(export )?declare /gm, "$1")
-    .replace(/^(?=.)/gm, "  ");
-  return `declare module ${JSON.stringify(order.id)} {\n${inside}\n}\n`;
+  const modules = [...MODULES].map(async ([suffix, module]) => {
+    const types = await readFile(join(directoryOf(order), `${module}.d.ts`), "utf8");
+    const inside = types
+      .trim()
+      .replace(/^(export )?declare /gm, "$1")
+      .replace(/ from "\.\/index\.js"/g, ` from ${JSON.stringify(order.id)}`)
+      .replace(/^(?=.)/gm, "  ");
+    return `declare module ${JSON.stringify(order.id + suffix)} {\n${inside}\n}\n`;
+  });
+  return (await Promise.all(modules)).join("\n");
 }

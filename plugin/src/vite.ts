@@ -1,9 +1,9 @@
 /** `tfjsBundle()` for Vite: `import { loadModel } from "virtual:tfjs-bundle/NAME"`. */
 
-import { relative, resolve, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import type { Plugin, ResolvedConfig, ViteDevServer } from "vite";
 import { TfjsBundleError } from "./errors.js";
-import { type BundleOptions, type Order, orderFor, type PluginOptions, readOrders } from "./options.js";
+import { type BundleOptions, type Order, type PluginOptions, readImport, readOrders } from "./options.js";
 import { directoryOf, type Prepared, prepare, sourcesOf } from "./prepare.js";
 import { writeTypes } from "./types.js";
 
@@ -64,9 +64,12 @@ export default function tfjsBundle(
       else prepareAll().catch(() => undefined); // shown by the page that imports it
     },
 
-    async resolveId(id) {
-      const order = orderFor(id, orders);
-      return order && (await packageOf(order)).entry;
+    async resolveId(id, importer) {
+      const asked = readImport(id, orders);
+      if (asked) return join((await packageOf(asked.order)).directory, asked.module);
+      // Vite would have browsers keep for ever what lies in node_modules, and show the last build after the next.
+      const inside = importer && orders.some((each) => isInside(resolve(importer), directoryOf(each)));
+      return inside && id.startsWith(".") ? resolve(dirname(importer), id) : undefined;
     },
 
     configureServer(server) {

@@ -1,8 +1,9 @@
 /** `tfjsBundle()` for webpack 5. */
 
+import { join } from "node:path";
 import type { Compiler, WebpackPluginInstance } from "webpack";
 import { TfjsBundleError } from "./errors.js";
-import { type BundleOptions, orderFor, type PluginOptions, readOrders, VIRTUAL } from "./options.js";
+import { type BundleOptions, type PluginOptions, readImport, readOrders, VIRTUAL } from "./options.js";
 import { directoryOf, type Prepared, prepare, sourcesOf } from "./prepare.js";
 import { writeTypes } from "./types.js";
 
@@ -35,8 +36,8 @@ function apply(
 
   // webpack would take "virtual:" for a scheme, as in "https:", and resolve no such request.
   new compiler.webpack.NormalModuleReplacementPlugin(new RegExp(`^${VIRTUAL}`), (request) => {
-    const order = orderFor(request.request, orders);
-    if (order) request.request = `${directoryOf(order)}/index.js`;
+    const asked = readImport(request.request, orders);
+    if (asked) request.request = join(directoryOf(asked.order), asked.module);
   }).apply(compiler);
 
   compiler.hooks.afterCompile.tap(NAME, (compilation) => {

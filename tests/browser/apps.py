@@ -1,4 +1,4 @@
-"""Apps with build steps as authors have them: packages in node_modules, the Python tool in an environment."""
+"""Apps as their authors have them: packages in node_modules, the Python tool in an environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hatch_build import ROOT, find_node
@@ -57,13 +57,22 @@ def node(directory: Path, script: str | Path, *arguments: str | Path, **environm
     return result.stdout
 
 
-@contextmanager
-def vite_dev(app: Path, **environment: str) -> Iterator[str]:
+def vite_dev(app: Path, **environment: str) -> AbstractContextManager[str]:
     """Run Vite's dev server for ``app`` inside a ``with`` block, whose value is the address."""
     vite = ROOT / "node_modules" / "vite" / "bin" / "vite.js"
+    return running([NODE, vite, "dev", "--host", "127.0.0.1", "--port", "0"], app, **environment)
+
+
+@contextmanager
+def running(command: list[str | Path], directory: Path, **environment: str) -> Iterator[str]:
+    """Run a server inside a ``with`` block, whose value is the address that the server says it is at.
+
+    Raises:
+        AssertionError: it ended before; the message is its output.
+    """
     process = subprocess.Popen(
-        [str(part) for part in (NODE, vite, "dev", "--host", "127.0.0.1", "--port", "0")],
-        cwd=app,
+        [str(part) for part in command],
+        cwd=directory,
         env=_environment(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -75,12 +84,12 @@ def vite_dev(app: Path, **environment: str) -> Iterator[str]:
     try:
         for line in process.stdout:
             said.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+            if found := re.search(r"http://127\.0\.0\.1:\d+/?", line):
                 # Read on, or the server would wait for somebody to do so.
                 threading.Thread(target=process.stdout.read, daemon=True).start()
                 yield found[0]
                 return
-        raise AssertionError(f"Vite did not start:\n{''.join(said)}")
+        raise AssertionError(f"{command} ended:\n{''.join(said)}")
     finally:
         process.terminate()
         process.wait()

@@ -7,5 +7,5 @@ await build({
   bundle: true,
   format: "esm",
   target: "es2022",
-  plugins: [tfjsBundle({ model: "model/model.json", options: { verify: false } })],
+  plugins: [tfjsBundle({ bundle: "package", name: "model" })],
 });

@@ -3,6 +3,6 @@ import tfjsBundle from "tfjs-bundle/rollup";
 
 const build = await rollup({
   input: "main.js",
-  plugins: [tfjsBundle({ model: "model/model.json", options: { verify: false } })],
+  plugins: [tfjsBundle({ bundle: "package", name: "model" })],
 });
 await build.write({ dir: "dist", format: "es" });

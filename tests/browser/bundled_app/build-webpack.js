@@ -4,7 +4,7 @@ import webpack from "webpack";
 const config = {
   mode: "production",
   entry: "./main.js",
-  plugins: [tfjsBundle({ model: "model/model.json", options: { verify: false } })],
+  plugins: [tfjsBundle({ bundle: "package", name: "model" })],
 };
 webpack(config, (error, stats) => {
   if (error || stats.hasErrors()) {
