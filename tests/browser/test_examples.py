@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 from apps import NPM, Apps, node, running
-from conftest import TIMEOUT
 from playwright.sync_api import expect
 
 from hatch_build import ROOT
@@ -188,7 +187,7 @@ def test_an_app_s_own_service_worker_has_the_model_offline(examples, digits, ope
     host = opened(app / "dist")
     expect_what_keras_says(page, digits)
     page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    page.wait_for_function("navigator.serviceWorker.controller", timeout=TIMEOUT)
+    page.wait_for_function("navigator.serviceWorker.controller")
     page.reload()  # the worker stores the page as it comes
     expect_what_keras_says(page, digits)
     host.stop()

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from apps import Apps, node, vite_dev
-from conftest import TIMEOUT
 from playwright.sync_api import expect
 from tiny_bundle import graph, predict
 
@@ -55,7 +54,7 @@ def expected(bias: float) -> list[float]:
 
 def expect_prediction(page, bias: float) -> None:
     """Wait until the page shows what the model of ``bias`` gives."""
-    page.wait_for_function(SHOWS, arg=expected(bias), timeout=TIMEOUT)
+    page.wait_for_function(SHOWS, arg=expected(bias))
 
 
 @pytest.fixture(scope="module")
