@@ -81,7 +81,7 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
 def _as_npm_takes_it(directory: Path | None) -> str:
     """Return the path so that npm does not take it for a package of its registry."""
     path = str(directory)
-    return path if path.startswith((".", "/")) or Path(path).is_absolute() else f"./{path}"
+    return path if path.startswith(".") or Path(path).is_absolute() else f"./{path}"
 
 
 def _parity(report: ParityReport) -> RenderableType:
