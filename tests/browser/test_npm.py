@@ -64,6 +64,18 @@ console.log(JSON.stringify(results));
 """
 
 
+#: Imports scripts as the package does in Node; gives what each exports.
+IMPORT_SCRIPTS = """
+import { readFileSync } from "node:fs";
+const exported = {};
+for (const path of process.argv.slice(2)) {
+  const script = encodeURIComponent(readFileSync(path, "utf8"));
+  exported[path] = Object.keys(await import(`data:text/javascript,${script}`));
+}
+console.log(JSON.stringify(exported));
+"""
+
+
 @pytest.fixture(scope="module")
 def package(tmp_path_factory) -> Path:
     """The tiny bundle's package; leave it as it is, or copy it."""
@@ -274,6 +286,17 @@ def test_a_servers_bundler_that_left_the_files_out_is_told_what_to_do(in_node):
     assert (
         "nowhere/bundle.json cannot be read). Have the bundler of the server" in in_node["nowhere"]["message"]
     )
+
+
+def test_the_script_of_every_backend_can_be_imported_alone(package, tmp_path):
+    # Node has no GPU, but what goes wrong while a script is imported goes wrong there too.
+    script = tmp_path / "import.mjs"
+    script.write_text(IMPORT_SCRIPTS)
+    engines = sorted(str(path) for path in (package / "runtime").glob("engine-*.txt"))
+    ended = subprocess.run([NODE, script, *engines], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == {path: ["createEngine"] for path in engines}
+    assert len(engines) == 4
 
 
 def test_precache_gives_addresses_where_the_files_are(in_node, package):
