@@ -47,7 +47,7 @@ def _command_line() -> str:
         _paragraphs(cli),
         "Options may also stand in a file: [config.md](config.md). The command line wins.",
     ]
-    root = click.Context(cli, info_name="tfjs-bundle")
+    root = click.Context(cli, info_name="tfjs-bundle", **cli.context_settings)
     for name, command in cli.commands.items():
         context = click.Context(command, info_name=name, parent=root, **command.context_settings)
         usage = " ".join((context.command_path, *command.collect_usage_pieces(context)))

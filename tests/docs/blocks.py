@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
@@ -173,6 +174,8 @@ class Reader:
             browser = {} if not self.built or words[0] == "verify" else NO_BROWSER
             ended = CliRunner(env=browser).invoke(cli, words, catch_exceptions=False)
             assert ended.exit_code == 0, ended.output
+            if words[0] == "build":
+                jsonschema.validate(_read(output / MANIFEST), _read(ROOT / "docs" / "bundle.schema.json"))
             self.built[key] = output
         elif self.built[key] != output and self.built[key].is_dir():
             shutil.copytree(self.built[key], output, dirs_exist_ok=True)
@@ -188,7 +191,7 @@ class Reader:
                 visit.end()
         assert ended.exit_code == 0, ended.output
         assert visit.page, ended.output
-        assert b"<tfjs-model" in visit.page
+        assert b"<tfjs-model" in visit.page, visit.page
 
 
 class _Visit:
@@ -249,6 +252,10 @@ class _OwnPage:
         self.context.close()
         self.host.stop()
         assert kind or not self.faults, self.faults
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_bytes())
 
 
 def _contents(directory: Path) -> str:

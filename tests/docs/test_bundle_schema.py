@@ -112,7 +112,8 @@ def test_every_required_member_is_missed_by_schema_and_reader(manifests, validat
 
 def test_schema_and_reader_agree_on_values_of_every_kind(manifests, validator, read):
     refused, seen = 0, set()
-    for manifest in manifests.values():
+    for whole in manifests.values():
+        manifest = {**whole, "files": [max(whole["files"], key=len)]}  # the one with the most members
         for path in places(manifest):
             for value in WRONG if path not in seen else ():
                 broken = changed(manifest, path, value)
