@@ -17,6 +17,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 import tomllib
@@ -183,12 +184,15 @@ class Reader:
     def _serve(self, words: list[str]) -> None:
         """Start the command, ask for its page when it says where that is, and press Ctrl-C."""
         visit = _Visit()
+        # A shell has jobs in the background ignore Ctrl-C, and a run of the tests may be one.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("tfjs_bundle.cli._announce", visit.begin)
             try:
                 ended = CliRunner(env=NO_BROWSER).invoke(cli, words, catch_exceptions=False)
             finally:
                 visit.end()
+                signal.signal(signal.SIGINT, before)
         assert ended.exit_code == 0, ended.output
         assert visit.page, ended.output
         assert b"<tfjs-model" in visit.page, visit.page

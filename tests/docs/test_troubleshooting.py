@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ ELSEWHERE = {
 }
 
 
+@cache
 def listed() -> dict[int, set[str]]:
     """Return the messages on the page by the exit code of their section."""
     found: dict[int, set[str]] = {}
@@ -48,6 +50,7 @@ def covers(pattern: str, message: str) -> bool:
     return message == pattern or (pattern.endswith("…") and message.startswith(pattern[:-1]))
 
 
+@cache
 def told() -> list[tuple[int, str, str]]:
     found = []
     for message in messages():
