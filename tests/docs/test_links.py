@@ -10,7 +10,7 @@ from blocks import ROOT
 from markdown_it import MarkdownIt
 
 #: coverage.md quotes messages that look like links.
-PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES.remove(ROOT / "docs" / "coverage.md")
 #: Addresses of other sites.
 _REMOTE = re.compile(r"[a-z]+:")
