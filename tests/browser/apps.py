@@ -16,6 +16,9 @@ from hatch_build import ROOT, find_node
 
 NODE, NPM = find_node()
 
+#: Name to version of what examples installed, for docs/bundlers.md.
+VERSIONS = ROOT / "build" / "examples.json"
+
 
 class Apps:
     """A directory with the npm packages of this checkout in it, and the plugins as npm would install them."""

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from apps import NPM, Apps, node, running
+from apps import NPM, VERSIONS, Apps, node, running
 from playwright.sync_api import expect
+from static_host import StaticHost
 
 from hatch_build import ROOT
 from tfjs_bundle import config, convert, pipeline
@@ -79,14 +80,19 @@ def expect_what_keras_says(page, digits: Digits) -> None:
 
 @pytest.fixture
 def opened(page, static_host) -> Callable:
-    """A function that serves a directory and opens its page, with the policy that a package's page needs."""
+    """A function that serves a directory and opens its page, with the policy that a package's page needs.
 
-    def open_directory(directory: Path, *, inline_scripts: bool = False):
+    Of the file ``damaged``, one bit is another one.
+    """
+
+    def open_directory(directory: Path, *, inline_scripts: bool = False, damaged: str = "") -> StaticHost:
         host = static_host(directory)
         policy = dict(PACKAGE_POLICY)
         if inline_scripts:
             policy["script-src"] += " 'unsafe-inline'"
         host.headers["Content-Security-Policy"] = content_security_policy(policy)
+        if damaged:
+            host.flip(damaged)
         page.goto(host.url)
         return host
 
@@ -94,15 +100,24 @@ def opened(page, static_host) -> Callable:
 
 
 def install(app: Path) -> None:
-    """Install what package.json names and no package of this checkout is."""
-    description = json.loads((app / "package.json").read_text())
-    wanted = {**description.get("dependencies", {}), **description.get("devDependencies", {})}
-    missing = [
-        f"{name}@{version}"
-        for name, version in wanted.items()
-        if not (app.parent.parent / "node_modules" / name).exists()
-    ]
-    node(app, NPM, "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", *missing)
+    """Install what package.json names, and this checkout's own package beside it."""
+    path = app / "package.json"
+    description = json.loads(path.read_text())
+    for kind in ("dependencies", "devDependencies"):
+        description.get(kind, {}).pop("tfjs-bundle", None)
+    path.write_text(json.dumps(description))
+    node(app, NPM, "install", "--no-audit", "--no-fund", "--loglevel=error")
+    plugins = Path("node_modules") / "tfjs-bundle"
+    shutil.copytree(app.parents[1] / plugins, app / plugins, dirs_exist_ok=True)
+    note_versions(app, [*description.get("dependencies", {}), *description.get("devDependencies", {})])
+
+
+def note_versions(app: Path, names: list[str]) -> None:
+    versions = json.loads(VERSIONS.read_text()) if VERSIONS.exists() else {}
+    for name in names:
+        versions[name] = json.loads((app / "node_modules" / name / "package.json").read_text())["version"]
+    VERSIONS.parent.mkdir(exist_ok=True)
+    VERSIONS.write_text(json.dumps(versions))
 
 
 def test_plain_html(examples, digits, opened, page):
@@ -114,6 +129,10 @@ def test_plain_html(examples, digits, opened, page):
 
 def vite_build(app: Path) -> None:
     node(app, ROOT / "node_modules" / "vite" / "bin" / "vite.js", "build", "--logLevel", "warn")
+
+
+def check_types(app: Path) -> None:
+    node(app, ROOT / "node_modules" / "typescript" / "bin" / "tsc", "--noEmit")
 
 
 @pytest.fixture(scope="module")
@@ -135,27 +154,28 @@ def test_vite_s_app_has_a_model_that_was_compared_with_keras(vite_example):
 
 
 def test_vite_s_app_is_of_the_types_that_the_model_has(vite_example):
-    node(vite_example, ROOT / "node_modules" / "typescript" / "bin" / "tsc", "--noEmit")
+    check_types(vite_example)
 
 
-@on_demand
-def test_react_shows_progress_and_then_the_digit(examples, digits, opened, page):
+@pytest.fixture(scope="module")
+def react_example(examples) -> Path:
     app = examples.add(ROOT / "examples" / "react", "examples/react")
     install(app)
     vite_build(app)
-    node(app, ROOT / "node_modules" / "typescript" / "bin" / "tsc", "--noEmit")
-    opened(app / "dist")
-    expect_what_keras_says(page, digits)
+    return app
 
 
 @on_demand
-def test_react_shows_why_a_model_cannot_be_loaded(examples, opened, page, static_host):
-    app = examples.directory / "examples" / "react" / "dist"
-    assert app.exists(), "the test before builds it"
-    host = static_host(app)
-    (weights,) = (app / "assets").glob("*.bin")
-    host.flip(f"assets/{weights.name}")
-    page.goto(host.url)
+def test_react_shows_the_digit(react_example, digits, opened, page):
+    opened(react_example / "dist")
+    expect_what_keras_says(page, digits)
+    check_types(react_example)
+
+
+@on_demand
+def test_react_shows_why_a_model_cannot_be_loaded(react_example, opened, page):
+    (weights,) = (react_example / "dist" / "assets").glob("*.bin")
+    opened(react_example / "dist", damaged=f"assets/{weights.name}")
     expect(page.get_by_role("alert")).to_contain_text("integrity")
 
 
@@ -183,7 +203,7 @@ def test_next_exports_a_static_site(examples, digits, opened, page):
 def test_an_app_s_own_service_worker_has_the_model_offline(examples, digits, opened, page):
     app = examples.add(ROOT / "examples" / "service-worker", "examples/service-worker")
     vite_build(app)
-    node(app, ROOT / "node_modules" / "typescript" / "bin" / "tsc", "--noEmit")
+    check_types(app)
     host = opened(app / "dist")
     expect_what_keras_says(page, digits)
     page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
