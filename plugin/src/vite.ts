@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import type { Plugin, ResolvedConfig, ViteDevServer } from "vite";
 import { TfjsBundleError } from "./errors.js";
 import { type BundleOptions, type Order, type PluginOptions, readImport, readOrders } from "./options.js";
+import { precacheEntries } from "./precache.js";
 import { directoryOf, type Prepared, prepare, sourcesOf } from "./prepare.js";
 import { writeTypes } from "./types.js";
 
@@ -70,6 +71,16 @@ export default function tfjsBundle(
       // Vite would have browsers keep for ever what lies in node_modules, and show the last build after the next.
       const inside = importer && orders.some((each) => isInside(resolve(importer), directoryOf(each)));
       return inside && id.startsWith(".") ? resolve(dirname(importer), id) : undefined;
+    },
+
+    async generateBundle(_, bundle) {
+      // Workbox leaves out, without a word, what it is not told to look for and what is larger than 2 MiB.
+      const pwa = config.plugins.find(({ name }) => name === "vite-plugin-pwa")?.api;
+      if (!pwa) return;
+      const assets = Object.values(bundle).filter((file) => file.type === "asset");
+      const prepared = await Promise.all(orders.map(packageOf));
+      const entries = (await Promise.all(prepared.map((each) => precacheEntries(each, assets)))).flat();
+      pwa.extendManifestEntries((others: unknown[]) => [...others, ...entries]);
     },
 
     configureServer(server) {

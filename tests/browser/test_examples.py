@@ -216,6 +216,20 @@ def test_an_app_s_own_service_worker_has_the_model_offline(examples, digits, ope
 
 
 @on_demand
+def test_vite_plugin_pwa_has_the_model_offline_after_the_first_visit(examples, digits, opened, page):
+    app = examples.add(ROOT / "examples" / "pwa", "examples/pwa")
+    install(app)
+    node(app, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
+    host = opened(app / "dist")
+    expect_what_keras_says(page, digits)
+    page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    page.wait_for_function("navigator.serviceWorker.controller", timeout=TIMEOUT)
+    host.stop()
+    page.reload()
+    expect_what_keras_says(page, digits)
+
+
+@on_demand
 def test_flask(examples, digits, page, tmp_path):
     app = examples.add(ROOT / "examples" / "flask", "examples/flask")
     shutil.copytree(digits.site, app / "static" / "dist")

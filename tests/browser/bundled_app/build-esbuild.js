@@ -7,5 +7,6 @@ await build({
   bundle: true,
   format: "esm",
   target: "es2022",
+  minify: true,
   plugins: [tfjsBundle({ bundle: "package", name: "model" })],
 });
