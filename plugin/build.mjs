@@ -24,15 +24,6 @@ await esbuild.build({
 await esbuild.build({ ...COMMON, entryPoints: [join(HERE, "src", "react.ts")], target: "es2022" });
 
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-const types = [
-  "--project",
-  HERE,
-  "--noEmit",
-  "false",
-  "--declaration",
-  "--emitDeclarationOnly",
-  "--outDir",
-  OUT,
-];
+const types = ["--project", join(HERE, "tsconfig.build.json"), "--outDir", OUT];
 const { status } = spawnSync(process.execPath, [tsc, ...types], { stdio: "inherit" });
 process.exit(status ?? 1);

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type ModelOptions, readOrders } from "./options.js";
 import { prepare } from "./prepare.js";
 import { findTool } from "./tool.js";
@@ -21,6 +21,9 @@ if (given[0] === "--version") {
   console.log(JSON.stringify({ reads: [given[1], process.cwd() + "/classes.txt"] }));
 }
 `;
+
+// Each starts a few processes, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let root: string;
 

@@ -28,10 +28,18 @@ function apply(
   const orders = readOrders(models, compiler.context);
   const packages = new Map<string, Prepared>();
 
+  // An error that is thrown here would end a watch; one of the compilation is mended by the next.
+  let refusal: Error | undefined;
   compiler.hooks.beforeCompile.tapPromise(NAME, async () => {
     const verify = compiler.watchMode ? false : undefined;
-    for (const order of orders) packages.set(order.id, await prepare(order, verify));
-    await writeTypes(orders, compiler.context, options.types);
+    refusal = undefined;
+    try {
+      for (const order of orders) packages.set(order.id, await prepare(order, verify));
+      await writeTypes(orders, compiler.context, options.types);
+    } catch (error) {
+      if (!(error instanceof TfjsBundleError)) throw error;
+      refusal = error;
+    }
   });
 
   // webpack would take "virtual:" for a scheme, as in "https:", and resolve no such request.
@@ -41,6 +49,7 @@ function apply(
   }).apply(compiler);
 
   compiler.hooks.afterCompile.tap(NAME, (compilation) => {
+    if (refusal) compilation.errors.unshift(new compiler.webpack.WebpackError(`${NAME}: ${refusal.message}`));
     for (const order of orders) {
       compilation.fileDependencies.addAll(packages.get(order.id)?.reads ?? sourcesOf(order));
     }

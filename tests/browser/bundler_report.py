@@ -27,7 +27,8 @@ HEAD = """# What bundlers make of a model
 Written by `make examples`: the digits example as a package, in an app that does nothing else, built for
 production by each plugin. In kilobytes (1,000 bytes): what the model adds to the scripts that a page has
 before it loads the model, and the assets that go with it. Of these a visit fetches what its backend needs:
-on wasm all of a visit, weights included, is {visit} with brotli.
+on wasm all of a visit, weights included, is {visit} with brotli. Rollup minifies nothing unless a plugin of
+its own does.
 
 | bundler | version | scripts | with brotli | assets | files |
 |---|---|---|---|---|---|

@@ -150,6 +150,15 @@ def test_what_the_tool_refuses_ends_the_build_in_its_own_words(apps):
         node(app, *BUILDS["Vite"])
 
 
+@pytest.mark.parametrize("bundler", ["webpack", "Rollup", "esbuild"])
+def test_a_directory_without_a_package_ends_the_build_with_what_to_do(apps, bundler):
+    app = apps.add(APP, f"no-package-{bundler}")
+    with pytest.raises(
+        AssertionError, match=r"package is not a package of tfjs-bundle\.\s+Make it: tfjs-bundle"
+    ):
+        node(app, *BUILDS[bundler])
+
+
 @pytest.fixture(scope="module")
 def dev(vite_app):
     """The same app under Vite's dev server, with the package that the build made: directory and address."""
@@ -170,12 +179,14 @@ def test_a_broken_model_is_an_overlay_on_the_page_until_it_is_mended(dev, page):
     expect_prediction(page, bias=0.5)
 
 
-def test_a_changed_model_reaches_the_open_page(dev, page):
+def test_a_changed_model_reaches_the_open_page_which_stays_where_it_accepts_that(dev, page):
     app, url = dev
     page.goto(url)
     expect_prediction(page, bias=0.5)
+    page.evaluate("window.untouched = true")
     write_source(app / "model", bias=-0.5)
     expect_prediction(page, bias=-0.5)
+    assert page.evaluate("window.untouched")
 
 
 def test_a_python_without_the_tool_is_an_overlay_that_says_what_to_do(apps, page):
