@@ -223,7 +223,7 @@ def test_vite_plugin_pwa_has_the_model_offline_after_the_first_visit(examples, d
     host = opened(app / "dist")
     expect_what_keras_says(page, digits)
     page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
-    page.wait_for_function("navigator.serviceWorker.controller", timeout=TIMEOUT)
+    page.wait_for_function("navigator.serviceWorker.controller")
     host.stop()
     page.reload()
     expect_what_keras_says(page, digits)
