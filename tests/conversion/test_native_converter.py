@@ -252,6 +252,15 @@ def test_a_refusal_leaves_the_child_ready_for_the_next_model(child, sample, tmp_
     assert child.pid == running
 
 
+def test_a_relative_path_is_that_of_the_caller_who_has_moved(child, sample, tmp_path, monkeypatch):
+    child.call("release")  # it runs, wherever that is
+    model = sample("dense_gelu")
+    (tmp_path / "elsewhere.keras").write_bytes(model.path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    converted = convert_file("elsewhere.keras", child, tmp_path)
+    assert_equal(list(convert.predict(converted, model.inputs, child).values()), model.outputs)
+
+
 def test_a_child_that_is_killed_is_reported_and_replaced(sample, tmp_path):
     with Child() as child:
         child.release()  # nothing runs yet: nothing to do

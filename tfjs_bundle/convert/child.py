@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
@@ -57,6 +58,13 @@ def receive(stream: IO[bytes]) -> Any:
     return pickle.loads(data)  # noqa: S301  from our own child, never from a file
 
 
+def _current_directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # it was removed: whoever is there has no relative paths to give
+        return None
+
+
 class Child:
     """A process with TensorFlow in it; starts at the first call and may serve many builds.
 
@@ -95,7 +103,7 @@ class Child:
         assert process.stdin
         assert process.stdout
         try:
-            send(process.stdin, (name, arguments))
+            send(process.stdin, (_current_directory(), name, arguments))
             while True:
                 kind, value = receive(process.stdout)
                 if kind == "step":

@@ -105,9 +105,11 @@ def main(requests: IO[bytes], answers: IO[bytes]) -> None:
     worker = Worker(answer)
     while True:
         try:
-            name, arguments = receive(requests)
+            directory, name, arguments = receive(requests)
         except EOFError:
             return
+        if directory:
+            os.chdir(directory)  # a relative path is the caller's, who may have moved since the last call
         assert name in CALLS
         try:
             answer("value", getattr(worker, name)(*arguments))
