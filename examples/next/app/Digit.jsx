@@ -18,6 +18,7 @@ export function Digit({ picture }) {
   };
   return (
     <>
+      {/* biome-ignore lint/performance/noImgElement: a static export has nobody to optimize pictures */}
       <img
         src={picture}
         alt="A handwritten digit"
