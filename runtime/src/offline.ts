@@ -22,14 +22,20 @@ export type WorkerRequest =
   /** A waiting worker of the page's own build takes over if no other page is open. */
   | { readonly type: "take-over"; readonly build: string };
 
+/** The longest pause between two offers to take over; each is twice the one before. */
+const LAST_OFFER_MS = 64_000;
+
 /** How long a page waits for control before it goes on without. */
 const CONTROL_MS = 15_000;
 
 /** Register `sw.js` of the bundle at `baseUrl`; never throws, `control()` says how it went. */
 export function registerOffline(baseUrl: string | URL, build: Build | null): Offline {
-  const started = start(directoryUrl(baseUrl), build).catch(
-    (error): Control => no(`the service worker could not be started (${messageOf(error)})`),
-  );
+  const started = start(directoryUrl(baseUrl), build).catch((error): Control => {
+    const reason = messageOf(error);
+    // Where there is none by intent, nothing has gone wrong that a visitor should read of.
+    const intended = error instanceof DOMException && error.name === "NotSupportedError";
+    return no(intended ? reason : `the service worker could not be started (${reason})`);
+  });
   // A browser that is busy, or whose storage is, may leave even the registration without an answer.
   const control = Promise.race([started, tooLong()]);
   return { control: () => control };
@@ -84,21 +90,22 @@ function controlOf(
   });
 }
 
-/** Have a new worker of this page's build take over as soon as it is installed. */
+/** Have a new worker of this page's build take over as soon as it is installed and no other page is open. */
 function takeOverWhenReady(registration: ServiceWorkerRegistration, build: Build): void {
-  const offer = (worker: ServiceWorker | null) => {
-    if (worker?.state === "installed" && registration.active) {
-      void ask(worker, { type: "take-over", build: build.manifest.sha256 });
-    }
+  const offer = async (worker: ServiceWorker | null, wait = 500) => {
+    if (worker?.state !== "installed" || !registration.active) return;
+    const { done } = await ask(worker, { type: "take-over", build: build.manifest.sha256 });
+    // A page that was left a moment ago still counts as open; another one may be closed soon.
+    if (!done && wait <= LAST_OFFER_MS) setTimeout(() => void offer(worker, 2 * wait), wait);
   };
   const watch = (worker: ServiceWorker | null) =>
-    worker?.addEventListener("statechange", () => offer(worker));
-  offer(registration.waiting);
+    worker?.addEventListener("statechange", () => void offer(worker));
+  void offer(registration.waiting);
   watch(registration.installing);
   registration.addEventListener("updatefound", () => watch(registration.installing));
 }
 
-function ask(worker: ServiceWorker, request: WorkerRequest): Promise<unknown> {
+function ask(worker: ServiceWorker, request: WorkerRequest): Promise<{ done: boolean }> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }) => resolve(data);

@@ -23,6 +23,12 @@ IN_CHARGE = """async (sha256) => {
   }
 }"""
 
+#: Resolves when the new build's service worker is installed, and waits for the pages of the old one.
+WAITING = """async () => {
+  const registration = await navigator.serviceWorker.getRegistration();
+  while (registration.waiting?.state !== "installed") await new Promise(requestAnimationFrame);
+}"""
+
 STORED = """async () => {
   const keys = [];
   for (const name of await caches.keys()) {
@@ -97,16 +103,26 @@ def test_an_open_page_of_the_old_build_keeps_its_files(builds, static_host, cont
     new = context.new_page()
     new.goto(host.url)
     assert agrees(load_and_predict(new), changed=3)
-    new.evaluate(
-        """async () => {
-          const registration = await navigator.serviceWorker.getRegistration();
-          while (registration.waiting?.state !== "installed") await new Promise(requestAnimationFrame);
-        }"""
-    )
+    new.evaluate(WAITING)
     result = load_and_predict(old)
     assert result["name"] == "first"
     assert agrees(result)
     assert host.counts[min(shards(first) - shards(second))] == 1
+
+
+def test_the_new_build_takes_charge_when_the_last_page_of_the_old_one_is_closed(builds, static_host, context):
+    first, second = builds
+    host = static_host(first.directory)
+    old, new = context.new_page(), context.new_page()
+    old.goto(host.url)
+    load_and_predict(old)
+    host.directory = second.directory
+    new.goto(host.url)
+    load_and_predict(new)
+    new.evaluate(WAITING)
+    old.close()
+    new.evaluate(IN_CHARGE, sha256_of_manifest(second))
+    assert shards(second) < {url.removeprefix(host.url) for url in new.evaluate(STORED)}
 
 
 def test_an_old_page_from_the_cache_is_of_one_piece(builds, static_host, page):

@@ -30,7 +30,8 @@ whenReady(() => follow(new Panel()));
  */
 function withoutServiceWorkers(): void {
   if ("serviceWorker" in navigator) {
-    navigator.serviceWorker.register = () => Promise.reject(new Error("a preview has no service worker"));
+    const refusal = new DOMException("a preview has no service worker", "NotSupportedError");
+    navigator.serviceWorker.register = () => Promise.reject(refusal);
     void navigator.serviceWorker
       .getRegistrations()
       .then((registrations) => registrations.map((registration) => registration.unregister()))
