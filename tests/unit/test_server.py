@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import logging
 import os
 import signal
 import socket
@@ -209,6 +210,20 @@ def test_a_stopped_server_frees_its_port(tmp_path):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     with serving(tmp_path, port) as again:
         assert (again.port, again.moved) == (port, False)
+
+
+def test_the_caller_s_logging_is_left_as_it_is(tmp_path):
+    closed = []
+
+    class Handler(logging.Handler):
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    handler = Handler()
+    with serving(tmp_path):
+        pass
+    assert handler not in closed
 
 
 def test_a_missing_directory_is_a_usage_error(tmp_path):

@@ -137,6 +137,7 @@ def start(application: Any, *, host: str = "127.0.0.1", port: int = 0) -> Server
         http="h11",
         ws="none",
         lifespan="off",
+        log_config=None,  # it closes the handlers of the whole process, and with absl's standard error
         log_level="error",
         access_log=False,
         timeout_graceful_shutdown=1,
