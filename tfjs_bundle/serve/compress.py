@@ -13,6 +13,8 @@ from typing import Any
 
 import brotli
 
+from tfjs_bundle.serve.rewrite import rewriting
+
 SUFFIXES = frozenset(
     [".css", ".html", ".js", ".json", ".md", ".mjs", ".svg", ".ts", ".txt", ".wasm", ".webmanifest"]
 )
@@ -26,7 +28,7 @@ def compressing(application: Any) -> Any:
 
     async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
         from anyio.to_thread import run_sync
-        from starlette.datastructures import Headers, MutableHeaders
+        from starlette.datastructures import Headers
 
         asked = Headers(scope=scope) if scope["type"] == "http" else Headers()
         path = "index.html" if scope.get("path", "").endswith("/") else scope.get("path", "")
@@ -34,34 +36,21 @@ def compressing(application: Any) -> Any:
         if not encoding or "range" in asked or PurePosixPath(path).suffix.lower() not in SUFFIXES:
             await application(scope, receive, send)
             return
-        start: dict[str, Any] = {}
-        body = bytearray()
 
-        async def collect(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.add_vary_header("Accept-Encoding")
-                size = int(headers.get("content-length", 0))
-                plain = message["status"] == 200 and "content-encoding" not in headers
-                if plain and scope["method"] == "GET" and SMALLEST <= size <= LARGEST:
-                    start.update(message)
-                    return
-            elif start and message["type"] == "http.response.body":
-                body.extend(message.get("body", b""))
-                if message.get("more_body"):
-                    return
-                compressed = await run_sync(_compressed, bytes(body), encoding)
-                headers = MutableHeaders(scope=start)
-                headers["content-encoding"] = encoding
-                headers["content-length"] = str(len(compressed))
-                del headers["accept-ranges"]
-                if "etag" in headers and not headers["etag"].startswith("W/"):
-                    headers["etag"] = f"W/{headers['etag']}"  # the same file, not the same bytes
-                await send(start)
-                message = {"type": "http.response.body", "body": compressed}
-            await send(message)
+        def wanted(status: int, headers: Any) -> bool:
+            headers.add_vary_header("Accept-Encoding")
+            size = int(headers.get("content-length", 0))
+            plain = status == 200 and "content-encoding" not in headers
+            return plain and scope["method"] == "GET" and SMALLEST <= size <= LARGEST
 
-        await application(scope, receive, collect)
+        async def compress(body: bytes, headers: Any) -> bytes:
+            headers["content-encoding"] = encoding
+            del headers["accept-ranges"]
+            if "etag" in headers and not headers["etag"].startswith("W/"):
+                headers["etag"] = f"W/{headers['etag']}"  # the same file, not the same bytes
+            return await run_sync(_compressed, body, encoding)
+
+        await application(scope, receive, rewriting(send, wanted, compress))
 
     return wrapped
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tfjs_bundle.serve.preview import VERSION_LENGTH, Preview
+from tfjs_bundle.serve.rewrite import rewriting
 from tfjs_bundle.serve.server import CONTENT_TYPES, HEADERS, site
 from tfjs_bundle.site.render import runtime_directory
 
@@ -109,38 +110,23 @@ def _navigates(request: Request) -> bool:
 
 def _with_script(application: Any, version: str, path: str) -> Any:
     """Wrap an ASGI application so that a page gets the preview's script; nothing else is touched."""
-    from starlette.datastructures import MutableHeaders
-
     up = "../" * (path.count("/") + 1)
 
     async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
         # A page without the script is another resource than the page with it: no ranges, no "not modified".
         ignored = (b"range", b"if-range", b"if-none-match", b"if-modified-since")
         scope = {**scope, "headers": [header for header in scope["headers"] if header[0] not in ignored]}
-        start: dict[str, Any] = {}
-        body = bytearray()
 
-        async def collect(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if scope["method"] == "GET" and headers.get("content-type", "").startswith("text/html"):
-                    start.update(message)
-                    return
-            elif start and message["type"] == "http.response.body":
-                body.extend(message.get("body", b""))
-                if message.get("more_body"):
-                    return
-                page = _add_script(bytes(body), version, up)
-                headers = MutableHeaders(scope=start)
-                headers["content-length"] = str(len(page))
-                headers["cache-control"] = "no-store"
-                for name in ("etag", "last-modified", "accept-ranges"):
-                    del headers[name]
-                await send(start)
-                message = {"type": "http.response.body", "body": page}
-            await send(message)
+        def wanted(status: int, headers: Any) -> bool:
+            return scope["method"] == "GET" and headers.get("content-type", "").startswith("text/html")
 
-        await application(scope, receive, collect)
+        async def add(page: bytes, headers: Any) -> bytes:
+            headers["cache-control"] = "no-store"
+            for name in ("etag", "last-modified", "accept-ranges"):
+                del headers[name]
+            return _add_script(page, version, up)
+
+        await application(scope, receive, rewriting(send, wanted, add))
 
     return wrapped
 
