@@ -5,20 +5,17 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { precacheEntries } from "./precache.js";
 import type { Prepared } from "./prepare.js";
 
-const ASSETS = [
-  { path: "shard.bin", backends: [] },
-  { path: "wasm.txt", backends: ["wasm"] },
-  { path: "webgpu.txt", backends: ["webgpu"] },
-];
+const PATHS = ["shard.bin", "wasm.txt", "webgpu.txt"];
+/** As the Python tool writes it: without what only other backends need. */
+const PRECACHE = ["shard.bin", "wasm.txt"].map((url) => ({ url, revision: null }));
 
 let prepared: Prepared;
 
 beforeEach(async () => {
   const directory = await mkdtemp(join(tmpdir(), "package-"));
   prepared = { directory, digest: directory, reads: [] };
-  await writeFile(join(directory, "package.json"), '{ "type": "module" }');
-  await writeFile(join(directory, "files.js"), `export const assets = ${JSON.stringify(ASSETS)};`);
-  for (const { path } of ASSETS) await writeFile(join(directory, path), `content of ${path}`);
+  await writeFile(join(directory, "precache.json"), JSON.stringify(PRECACHE));
+  for (const path of PATHS) await writeFile(join(directory, path), `content of ${path}`);
 });
 
 afterEach(() => rm(prepared.directory, { recursive: true }));

@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { readFiles } from "./package.js";
 import type { Prepared } from "./prepare.js";
 
 /** As Workbox takes them; `url` is relative to the build's directory. */
@@ -18,20 +17,16 @@ interface Emitted {
   readonly source: string | Uint8Array;
 }
 
-/** What runs in every browser; as `precache()` of the package has it. */
-const BACKENDS = ["wasm", "cpu"];
-
 /** Find the files of a package among what a build has emitted: by their bytes, since names are the bundler's. */
 export async function precacheEntries(
   prepared: Prepared,
   emitted: Iterable<Emitted>,
 ): Promise<PrecacheEntry[]> {
   const names = new Map([...emitted].map(({ fileName, source }) => [sha256(source), fileName]));
-  const { assets } = await readFiles(prepared);
-  const wanted = assets.filter(
-    ({ backends }) => !backends.length || backends.some((b) => BACKENDS.includes(b)),
-  );
-  const entries = wanted.map(async ({ path }) => {
+  // By paths in the package: what runs in every browser.
+  const list = await readFile(join(prepared.directory, "precache.json"), "utf8");
+  const wanted = JSON.parse(list) as PrecacheEntry[];
+  const entries = wanted.map(async ({ url: path }) => {
     const hash = sha256(await readFile(join(prepared.directory, path)));
     const url = names.get(hash);
     if (url === undefined) return []; // the app imports another model, or none
