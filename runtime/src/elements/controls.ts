@@ -38,18 +38,17 @@ export function controlFor(dtype: TensorInfo["dtype"], schema: FieldSchema, name
   return control;
 }
 
+/** A control of one part, whose value is never wrong. */
+function alone(main: Control["main"], read: Control["read"], write: Control["write"]): Control {
+  return { parts: [main], main, peek: read, read, write };
+}
+
 function tick(): Control {
   const main = element("input", { type: "checkbox", part: "control" });
-  const read = () => main.checked;
-  return {
-    parts: [main],
-    main,
-    peek: read,
-    read,
-    write: (value) => {
-      main.checked = value === true;
-    },
+  const write = (value: Plain | undefined) => {
+    main.checked = value === true;
   };
+  return alone(main, () => main.checked, write);
 }
 
 function line(): HTMLInputElement {
@@ -62,16 +61,10 @@ function textBox(): HTMLTextAreaElement {
 }
 
 function words(main: HTMLInputElement | HTMLTextAreaElement): Control {
-  const read = () => main.value;
-  return {
-    parts: [main],
-    main,
-    peek: read,
-    read,
-    write: (value) => {
-      main.value = value === undefined ? "" : String(value);
-    },
+  const write = (value: Plain | undefined) => {
+    main.value = value === undefined ? "" : String(value);
   };
+  return alone(main, () => main.value, write);
 }
 
 function numeric(dtype: TensorInfo["dtype"], schema: FieldSchema, name: string): Control {
