@@ -22,7 +22,7 @@ from tfjs_bundle.graph.kernels import BackendSupport
 from tfjs_bundle.graph.program import Program
 from tfjs_bundle.graph.program import dump as dump_program
 from tfjs_bundle.presentation import Presentation
-from tfjs_bundle.site.render import ModelFile, Site, SiteSpec, runtime_directory
+from tfjs_bundle.site.render import Content, ModelFile, Site, SiteSpec, runtime_directory
 from tfjs_bundle.source.identify import SourceFile
 
 #: Role of the file with the preprocessing program, and kind of the inputs that it takes.
@@ -151,24 +151,26 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
     total = first = compressed = weights = 0
     by_path = {file.path: file for file in site.bundle.files}
     for path, content in site.files.items():
-        data = content.read_bytes() if isinstance(content, Path) else bytes(content)
-        total += len(data)
+        size = content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
+        total += size
         entry = by_path.get(path)
         if entry is None:
             wanted = path in (MANIFEST, LOADER, "files.js")
         else:
             wanted = _on_first_visit(entry.role, entry.backends, entry.part, backend)
         if entry is not None and entry.role == "weights":
-            weights += len(data)
+            weights += size
         if wanted:
-            first += len(data)
-            compressed += _compressed(data, entry.sha256 if entry else "")
+            first += size
+            compressed += _compressed(content, entry.sha256 if entry else "")
     return Sizes(total, first, compressed, weights)
 
 
-def _compressed(data: bytes, sha256: str) -> int:
+def _compressed(content: Content, sha256: str) -> int:
+    """Return the compressed size; a file whose sha256 was met before is not read again."""
     size = _compressed_sizes.get(sha256)
     if size is None:
+        data = content.read_bytes() if isinstance(content, Path) else bytes(content)
         size = len(brotli.compress(data, quality=5))
         if sha256:
             _compressed_sizes[sha256] = size
