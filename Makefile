@@ -21,6 +21,10 @@ SERVE ?= 1
 
 # Files of tests that run at once; each has a Chromium and a TensorFlow of its own.
 TEST_JOBS ?= 2
+# So many tests that failed are tried again with the machine to themselves; more are no accident.
+TRIED_ALONE := 3
+COUNT_FAILED = import json, pathlib; file = pathlib.Path(".pytest_cache/v/cache/lastfailed"); \
+	print(len(json.loads(file.read_text())) if file.exists() else 0)
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip --no-input
 # Node is the one inside the Python package, never the machine's.
@@ -54,7 +58,12 @@ test: lint test-runtime browser stock ## Run every check and test, TypeScript an
 test-python: runtime browser
 	@if [ -x $(STOCK)/bin/python ]; then \
 		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
-	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile $(TESTS)
+	rm -f .pytest_cache/v/cache/lastfailed; \
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile $(TESTS) || { \
+		failed=$$($(PY) -c '$(COUNT_FAILED)'); \
+		if [ "$$failed" -eq 0 ] || [ "$$failed" -gt $(TRIED_ALONE) ]; then exit 1; fi; \
+		echo "Trying once more, alone, what failed beside others ($$failed): a test that passes now waits for too little."; \
+		$(PY) -m pytest -q --last-failed --last-failed-no-failures none $(TESTS); }
 
 # For runs of an hour: AGAIN=1 goes on where one was interrupted, and runs again what was wrong in it.
 AGAIN ?=
