@@ -122,7 +122,7 @@ def _prepare(
         converted = convert.convert(file, options, child, workspace)
     with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
         parts = partition(converted.graph)
-        graph = passes.lower(parts.graph)
+        graph = passes.optimize(passes.lower(parts.graph))
         backends = kernels.support(graph)
     with progress.stage("reference", "Predicting the reference"):
         signature, uses = converted.graph.signature, input_uses(parts.program)

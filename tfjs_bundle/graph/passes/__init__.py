@@ -5,6 +5,8 @@ Each says what it requires and what it leaves. A pass keeps the names of the ten
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.passes.align_vectors import align_vectors
 from tfjs_bundle.graph.passes.broadcast_products import broadcast_products
@@ -109,9 +111,19 @@ LOWERING = (
     remove_unused,
 )
 
+#: In order: what costs time or bytes and need not; every number stays what it was.
+OPTIMIZING: tuple[Callable[[GraphModel], GraphModel], ...] = (remove_unused,)
+
 
 def lower(graph: GraphModel) -> GraphModel:
     """Rewrite what TF.js lacks, or gets wrong, into what every backend has."""
     for run in LOWERING:
+        graph = run(graph)
+    return graph
+
+
+def optimize(graph: GraphModel) -> GraphModel:
+    """Rewrite a lowered graph into one that computes the same with less work."""
+    for run in OPTIMIZING:
         graph = run(graph)
     return graph
