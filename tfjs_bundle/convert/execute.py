@@ -1,7 +1,7 @@
 """Running a GraphModel with TensorFlow's own kernels, inside the child process.
 
 The reference for models that come as a TF.js ``model.json``, where there is no Keras to ask: the graph
-is the same, but neither TF.js's kernels nor our passes take part.
+is the same, but neither TF.js's kernels nor our passes take part, save that fused ops are expanded.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from tensorflow.python.framework import op_def_registry
 
 from tfjs_bundle.graph.dtypes import proto_to_numpy
 from tfjs_bundle.graph.ir import Function, GraphModel, Node
-
-#: TF.js's names for ops that TensorFlow knows under another.
-_TENSORFLOW_OPS = {"FusedDepthwiseConv2dNative": "_FusedDepthwiseConv2dNative"}
-
+from tfjs_bundle.graph.passes.expand_fused_ops import expand_fused_ops
 
 #: Makes the names of functions unique: the trace that a graph came from may still be alive in this process.
 _runs = itertools.count()
@@ -30,6 +27,7 @@ _runs = itertools.count()
 
 def execute(graph: GraphModel, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """Run ``graph`` on ``inputs`` (in the signature's order); return its outputs in order."""
+    graph = expand_fused_ops(graph)
     prefix = f"run_{next(_runs)}_"
     definition = graph_pb2.GraphDef()
     ParseDict({"versions": graph.versions} if graph.versions else {}, definition)
@@ -70,7 +68,7 @@ def _output_names(function: Function) -> Callable[[str], str]:
         parts = tensor.split(":")
         if len(parts) != 3 or parts[0] not in ops:
             return tensor
-        op = op_def_registry.get(_TENSORFLOW_OPS.get(ops[parts[0]], ops[parts[0]]))
+        op = op_def_registry.get(ops[parts[0]])
         known = [argument.name for argument in op.output_arg] if op else [parts[1]]
         return tensor if parts[1] in known else f"{parts[0]}:{known[0]}:{parts[2]}"
 
@@ -78,7 +76,7 @@ def _output_names(function: Function) -> Callable[[str], str]:
 
 
 def _node(node: Node, prefix: str) -> Any:
-    proto = node_def_pb2.NodeDef(name=node.name, op=_TENSORFLOW_OPS.get(node.op, node.op), input=node.inputs)
+    proto = node_def_pb2.NodeDef(name=node.name, op=node.op, input=node.inputs)
     for name, attr in node.attrs.items():
         ParseDict(attr, proto.attr[name])
         for function in (proto.attr[name].func, *proto.attr[name].list.func):

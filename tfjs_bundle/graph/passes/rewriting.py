@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import Attr, GraphModel, Node
 
 _DTYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL"}
 
@@ -32,6 +32,10 @@ class Emitter:
     def last(self, op: str, inputs: list[str], **types: str | bool | int) -> None:
         """Add the node that bears the replaced node's name."""
         self._add(Node(self._prefix, op, inputs, attributes(**types)))
+
+    def put(self, op: str, inputs: list[str], attrs: dict[str, Attr]) -> None:
+        """Add the node that bears the replaced node's name, with attributes as they stand in a node."""
+        self._add(Node(self._prefix, op, inputs, dict(attrs)))
 
     def node(self, node: Node) -> str:
         """Add a copy of ``node`` under its name behind the replaced node's."""
