@@ -97,6 +97,10 @@ SEED ?= 0
 fuzz: runtime browser ## Compare COUNT random models with Keras on every backend, from SEED on
 	@$(PY) tests/layers/fuzz.py --count $(COUNT) --seed $(SEED)
 
+.PHONY: equivalence
+equivalence: $(INSTALLED) ## Compare optimized graphs with lowered ones: every layer, COUNT random graphs from SEED on
+	@$(PY) tests/layers/equivalence.py --count $(COUNT) --seed $(SEED)
+
 .PHONY: test-runtime
 test-runtime: $(NODE_MODULES) ## Run the TypeScript unit tests
 	@$(NPM) test --silent

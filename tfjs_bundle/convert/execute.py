@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.json_format import ParseDict
 from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework import op_def_registry
 
 from tfjs_bundle.graph.dtypes import proto_to_numpy
@@ -45,15 +46,21 @@ def execute(graph: GraphModel, inputs: list[np.ndarray]) -> list[np.ndarray]:
     def tensor_name(name: str) -> str:
         return name if ":" in name else f"{name}:0"
 
-    fed = [tensor_name(spec.tensor) for spec in graph.signature.inputs]
+    feeds = {
+        tensor_name(spec.tensor): value for spec, value in zip(graph.signature.inputs, inputs, strict=True)
+    }
     fetched = [tensor_name(spec.tensor) for spec in graph.signature.outputs]
-    function = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
-    pruned = function.prune(fed, fetched)
-    arguments = [
-        tf.convert_to_tensor(value, dtype=tensor.dtype)
-        for value, tensor in zip(inputs, pruned.inputs, strict=True)
-    ]
-    return [np.asarray(output.numpy()) for output in tf.nest.flatten(pruned(*arguments))]
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=_plainly()) as session:
+        tf.import_graph_def(definition, name="")
+        return [np.asarray(output) for output in session.run(fetched, feeds)]
+
+
+def _plainly() -> Any:
+    """Return a configuration in which nothing is rewritten: the kernels run as the graph says."""
+    config = config_pb2.ConfigProto()
+    config.graph_options.optimizer_options.opt_level = config_pb2.OptimizerOptions.L0
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
 
 
 def _output_names(function: Function) -> Callable[[str], str]:
