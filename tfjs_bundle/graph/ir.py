@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tfjs_bundle.graph.encodings import Encoding
+
 #: An attribute as protobuf's JSON form has it: ``{"type": "DT_FLOAT"}``, ``{"i": "2"}``,
 #: ``{"list": {"i": ["1", "2"]}}``, ``{"func": {"name": "while_body"}}``.
 Attr = dict[str, Any]
@@ -101,6 +103,9 @@ class GraphModel:
     #: tensor of the main graph (``"node"``, ``"node:1"``) -> the shape that the tracer inferred, where it
     #: knows the rank; a hint for passes, which may find it empty, and not a part of any file
     shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    #: weight (as :meth:`weights` names it) -> how it is written, where it is not by its own bytes; what does
+    #: not give the constant's numbers exactly is as good as none
+    encodings: dict[str, Encoding] = field(default_factory=dict)
 
     def bodies(self) -> Iterator[tuple[str, list[Node]]]:
         """Yield ``(function name, nodes)`` of the main graph (``""``) and of every function."""

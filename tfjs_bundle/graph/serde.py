@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from tfjs_bundle.errors import SourceError, UnsupportedModelError
+from tfjs_bundle.graph.channels import join_channels, split_channels
 from tfjs_bundle.graph.dtypes import proto_to_numpy as source_dtype
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor, tfjs_to_proto
+from tfjs_bundle.graph.encodings import Encoding
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec, node_name
 
 #: Bytes; what TF.js's own converter writes, and small enough to be retried.
@@ -62,14 +64,15 @@ class ModelFiles:
 
 
 def dump(graph: GraphModel, generated_by: str, shard_size: int = SHARD_SIZE) -> ModelFiles:
-    """Serialize ``graph``.
+    """Serialize ``graph``; weights whose encoding gives their numbers exactly are written as its codes.
 
     Args:
         generated_by: for ``model.json``'s member of that name.
         shard_size: in bytes; no shard is larger.
     """
-    # what is not made of 4-byte numbers goes last, so that every typed array may start where its tensor does
-    weights = sorted(graph.weights().items(), key=lambda item: item[1].dtype.name not in _FOUR_BYTES)
+    graph = split_channels(graph)
+    # wide numbers go first, so that every typed array may start where its tensor does
+    weights = sorted(_stored(graph), key=lambda weight: -weight.width)
     groups = _reorder(list(_groups(weights, shard_size)))
     manifest = []
     shards: dict[str, Shard] = {}
@@ -89,7 +92,8 @@ def dump(graph: GraphModel, generated_by: str, shard_size: int = SHARD_SIZE) -> 
 
 
 def load(path: Path) -> GraphModel:
-    """Read the graph model at ``path`` (its ``model.json``); quantized weights are decoded.
+    """Read the graph model at ``path`` (its ``model.json``); quantized weights are decoded, and keep their
+    encodings.
 
     Raises:
         SourceError: it is not a TF.js graph model, or a shard is missing, short or outside of
@@ -112,7 +116,9 @@ def load(path: Path) -> GraphModel:
             "Turn the values into numbers before the model, and leave the lookup layer out of it.",
         )
     try:
-        return _from_json(model, dict(_read_weights(path, model.get("weightsManifest", []))))
+        manifest = model.get("weightsManifest", [])
+        graph = _from_json(model, dict(_read_weights(path, manifest)))
+        return join_channels(replace(graph, encodings=_encodings(manifest)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceError(
             f"{path} is damaged: {type(error).__name__}: {error}.", "Convert the model again."
@@ -122,15 +128,36 @@ def load(path: Path) -> GraphModel:
 # -- writing -----------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """A weight as a shard has it: its own numbers, or the codes of its encoding."""
+
+    name: str
+    value: np.ndarray
+    encoding: Encoding | None = None
+
+    @property
+    def width(self) -> int:
+        """Bytes at whose multiples its numbers must start."""
+        return 4 if self.value.dtype.name in _FOUR_BYTES else 2 if self.value.dtype == np.uint16 else 1
+
+
+def _stored(graph: GraphModel) -> Iterator[_Stored]:
+    for name, value in graph.weights().items():
+        encoding = graph.encodings.get(name)
+        codes = encoding.exact(value) if encoding else None
+        yield _Stored(name, value) if codes is None else _Stored(name, codes, encoding)
+
+
 def _groups(
-    weights: list[tuple[str, np.ndarray]], shard_size: int
+    weights: Iterable[_Stored], shard_size: int
 ) -> Iterator[tuple[list[dict[str, Any]], list[Shard]]]:
     """Yield weight groups: whole tensors up to ``shard_size`` together, a larger tensor alone."""
     specs: list[dict[str, Any]] = []
     chunks: list[np.ndarray] = []
     size = 0
-    for name, value in weights:
-        spec, data = _encode(name, value)
+    for weight in weights:
+        spec, data = _encode(weight)
         if data.size > shard_size:
             yield (
                 [spec],
@@ -169,9 +196,13 @@ def _shard(chunks: tuple[np.ndarray, ...]) -> Shard:
     return Shard(f"{sha256[:HASH_DIGITS]}.bin", sha256, sum(chunk.size for chunk in chunks), chunks)
 
 
-def _encode(name: str, value: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+def _encode(weight: _Stored) -> tuple[dict[str, Any], np.ndarray]:
     """Return the weight spec of a tensor and its bytes as a flat uint8 array."""
-    spec = {"name": name, "shape": list(value.shape), "dtype": tfjs_dtype(value.dtype.name)}
+    value = weight.value
+    dtype = "float32" if weight.encoding else tfjs_dtype(value.dtype.name)
+    spec: dict[str, Any] = {"name": weight.name, "shape": list(value.shape), "dtype": dtype}
+    if weight.encoding:
+        spec["quantization"] = weight.encoding.to_json()
     if spec["dtype"] == "string":
         data = bytearray()
         for item in value.ravel():
@@ -257,6 +288,22 @@ def _read_weights(path: Path, manifest: list[dict[str, Any]]) -> Iterator[tuple[
             yield spec["name"], value
 
 
+def _encodings(manifest: list[dict[str, Any]]) -> dict[str, Encoding]:
+    """Return how the quantized weights are written, by name."""
+    found = {}
+    for spec in (spec for group in manifest for spec in group["weights"]):
+        quantization = spec.get("quantization")
+        if quantization and spec["dtype"] == "float32":
+            found[spec["name"]] = _encoding(quantization)
+    return found
+
+
+def _encoding(quantization: Mapping[str, Any]) -> Encoding:
+    if quantization["dtype"] == "float16":
+        return Encoding("float16")
+    return Encoding(str(quantization["dtype"]), float(quantization["scale"]), float(quantization["min"]))
+
+
 def _read_shard(path: Path, name: str) -> bytes:
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts or "\\" in name:
@@ -290,8 +337,11 @@ def _decode(data: bytes, offset: int, spec: dict[str, Any], path: Path) -> tuple
             "A shard is cut short: copy or convert the model again.",
         )
     value = np.frombuffer(data, stored, count, offset)
-    if quantization and "scale" in quantization:
-        value = value.astype(np.float32) * np.float32(quantization["scale"]) + np.float32(quantization["min"])
+    if quantization and spec["dtype"] == "int32":
+        # JavaScript's Math.round: halves go up
+        value = np.floor(value.astype(np.float64) * quantization["scale"] + quantization["min"] + 0.5)
+    elif quantization:
+        value = _encoding(quantization).decode(value)
     return value.astype(spec["dtype"], copy=False).reshape(shape), size
 
 
