@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfjs_bundle.bundle import BACKENDS
-from tfjs_bundle.config import CONVERTERS, FORMATS
+from tfjs_bundle.config import CONVERTERS, FORMATS, QUANTIZATIONS
 from tfjs_bundle.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
@@ -125,6 +125,22 @@ _page = _options(
 )
 
 
+_compressing = _options(
+    click.option(
+        "--quantize",
+        type=click.Choice(QUANTIZATIONS),
+        help="Write the weights with fewer bits, but for those that the outputs would miss (default: none).",
+    ),
+    click.option(
+        "--prune",
+        type=float,
+        metavar="FRACTION",
+        help="Set this share of the kernels' weights to 0, for instance 0.5: the smallest, most where it "
+        "costs least.",
+    ),
+)
+
+
 def _note_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
     context.ensure_object(_Output).as_json = value
     return value
@@ -171,6 +187,7 @@ def cli() -> None:
     help="A site for any static host (the default), or an npm package for an app's own build.",
 )
 @_page
+@_compressing
 @_reading
 @_verify
 @_verifying
@@ -189,6 +206,7 @@ def build(source: Path, output: Path, config: Path | None, as_json: bool, **give
 @_port
 @_open
 @_page
+@_compressing
 @_reading
 @_verify
 @_verifying

@@ -21,6 +21,7 @@ from tfjs_bundle.errors import UsageError
 
 CONVERTERS = ("native", "tensorflowjs")
 FORMATS = ("site", "npm")
+QUANTIZATIONS = ("none", "float16", "uint16", "uint8", "int8")
 #: What verification runs on unless it is told: in every browser, and without a GPU.
 DEFAULT_BACKENDS = ("wasm", "cpu")
 #: Of the current directory, the first one that is there.
@@ -41,6 +42,8 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "custom_objects": (_PATHS, "a module or a path"),
     "template": (_PATHS, "a path"),
     "data": (_PATHS, "a path"),
+    "quantize": (str, "a text"),
+    "prune": ((int, float), "a number from 0 to below 1"),
     "labels": ((*_PATHS, list, Mapping), "a path, a list or a table of lists"),
     "preprocessing": (Mapping, "a table"),
     "form": (Mapping, "a table"),
@@ -74,7 +77,10 @@ class BuildOptions:
         allow_random: allow random numbers at inference; parity is then skipped.
         verify: compare with Keras in a browser; where nothing is said, if there is one.
         backends: the ones to verify.
-        data: a ``.npz`` file with inputs to verify with.
+        data: a ``.npz`` file with inputs to verify with, and to measure compression on.
+        quantize: ``none``, ``float16``, ``uint16``, ``uint8`` or ``int8`` (8 bits with a scale per channel);
+            weights that the outputs would miss stay finer.
+        prune: the share of the kernels' numbers that become 0, the smallest ones, from 0 to below 1.
     """
 
     name: str | None = None
@@ -95,6 +101,8 @@ class BuildOptions:
     verify: bool | None = None
     backends: tuple[str, ...] = DEFAULT_BACKENDS
     data: Path | None = None
+    quantize: str = "none"
+    prune: float = 0.0
 
 
 def options(
@@ -249,6 +257,10 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
         _among([values["converter"]], CONVERTERS, "converter")
     if "format" in values:
         _among([values["format"]], FORMATS, "format")
+    if "quantize" in values:
+        _among([values["quantize"]], QUANTIZATIONS, "quantization")
+    if "prune" in values:
+        values["prune"] = _share(values["prune"])
     if values.get("task") is not None:
         from tfjs_bundle.preprocessing import TASKS
 
@@ -277,6 +289,15 @@ def _check_types(values: Mapping[str, Any]) -> None:
             raise UsageError(f"The labels must be texts, not {each!r}.", "Put each one in quotes.")
         if isinstance(labels, Mapping) and not isinstance(each, list):
             raise UsageError(f"The labels of an output must be a list, not {each!r}.", "Correct it.")
+
+
+def _share(value: float) -> float:
+    if isinstance(value, bool) or not 0 <= value < 1:
+        raise UsageError(
+            f"The option 'prune' must be from 0 to below 1, not {value!r}.",
+            "Give the share of the weights that become 0, for instance 0.5.",
+        )
+    return float(value)
 
 
 def _among(given: Any, known: tuple[str, ...], what: str) -> None:

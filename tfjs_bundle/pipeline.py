@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,17 @@ import numpy as np
 from tfjs_bundle import convert, pack
 from tfjs_bundle.bundle import Bundle
 from tfjs_bundle.cache import Cache, model_key
+from tfjs_bundle.compress import Recipe, Sensitivity, compress
+from tfjs_bundle.compress.cost import Cost
+from tfjs_bundle.compress.cost import compare as compare_outputs
+from tfjs_bundle.compress.outputs import Outputs, affordable_rows, before_squashing
+from tfjs_bundle.compress.prune import LEVELS
+from tfjs_bundle.compress.weights import weights_of
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph import kernels, passes
+from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.partition import Partitioned, partition
 from tfjs_bundle.graph.ranges import input_ranges
 from tfjs_bundle.graph.vocabulary import input_uses
@@ -26,7 +34,7 @@ from tfjs_bundle.site.npm import render_package
 from tfjs_bundle.site.render import render
 from tfjs_bundle.site.templates import doubts
 from tfjs_bundle.source.identify import SourceFile, identify
-from tfjs_bundle.verify.cases import SCALES, golden_json
+from tfjs_bundle.verify.cases import SCALES, Case, first_rows, golden_json
 from tfjs_bundle.verify.parity import run as run_parity
 from tfjs_bundle.verify.parity import verify_build, verify_golden
 from tfjs_bundle.verify.plan import Plan, plan
@@ -95,6 +103,7 @@ def build(
             sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
             report = kept.get(key and f"{key} parity", lambda _: _verify(staging, model, options, progress))
+            report = replace(report, compression=model.cost)
             stage.write_parity(staging, report.dumps())
             stage.publish(staging, output)
     bundle = replace(site.bundle, directory=output)
@@ -106,11 +115,14 @@ class _Model:
     """What a build makes of its source whatever the page looks like.
 
     Attributes:
+        reference: what the weights that the bundle carries give.
+        cost: what compression made of the source's outputs; ``None`` where nothing was compressed.
         warnings: sentences, in the order they arose.
     """
 
     packed: pack.Packed
     reference: _Reference
+    cost: Cost | None
     warnings: tuple[str, ...]
 
 
@@ -129,12 +141,61 @@ def _prepare(
         presentation = present(file.name, converted.model_name, signature, options, progress, uses)
         reference = _predict(converted, parts, presentation, options, progress, child)
         cases = reference.plan
-        child.release()
+    cost = None
+    recipe = Recipe(options.quantize, options.prune)
+    if recipe != Recipe():
+        with progress.stage("compress", "Compressing the weights"):
+            outputs = Outputs(converted.graph, parts, child)
+            graph, reference, cost = _compress(graph, recipe, outputs, reference, options, progress)
+    child.release()
     with progress.stage("pack", "Packing the weights"):
         golden_file = golden_json(cases.golden, reference.golden) if cases.golden else None
         files = pack.pack(graph, parts.program, golden_file, options.shard_size, workspace)
     packed = pack.Packed(signature, converted.info, uses, backends, files, parts.program)
-    return _Model(packed, reference, tuple(progress.warnings))
+    return _Model(packed, reference, cost, tuple(progress.warnings))
+
+
+def _compress(
+    graph: GraphModel,
+    recipe: Recipe,
+    outputs: Outputs,
+    source: _Reference,
+    options: BuildOptions,
+    progress: Progress,
+) -> tuple[GraphModel, _Reference, Cost]:
+    """Return the compressed graph, what it predicts, and what that is beside the source's predictions."""
+    compressed = compress(graph, recipe, _sensitivity(graph, recipe, outputs, source.plan.typical))
+    for warning in compressed.warnings:
+        progress.warn(warning)
+    progress.step("predicting with the compressed weights")
+    outputs.load(compressed.graph)
+    reference = replace(
+        source,
+        golden=tuple(outputs.predict(case.inputs) for case in source.plan.golden),
+        parity=tuple(outputs.predict(case.inputs) for case in source.plan.parity),
+    )
+    usual = [index for index, case in enumerate(source.plan.parity) if not case.awkward]
+    cost = Cost(
+        str(recipe),
+        compressed.schemes,
+        compressed.sparsity,
+        compare_outputs(
+            [source.parity[index] for index in usual], [reference.parity[index] for index in usual]
+        ),
+        "the data" if options.data else "random inputs",
+    )
+    return compressed.graph, reference, cost
+
+
+def _sensitivity(graph: GraphModel, recipe: Recipe, outputs: Outputs, cases: Sequence[Case]) -> Sensitivity:
+    """Return what asks the outputs of ``cases`` how far they move, for as many rows as are worth it."""
+    weights = [weight for weight in weights_of(graph) if weight.main]
+    if not cases or not weights or not graph.signature.outputs:
+        return Sensitivity()
+    kernels_pruned = sum(weight.kernel for weight in weights) if recipe.prune else 0
+    runs = len(weights) * (recipe.quantize != "none") + len(LEVELS) * kernels_pruned
+    outputs.load(before_squashing(graph), [weight.name for weight in weights])
+    return Sensitivity(outputs.damage(first_rows(cases, outputs.inputs, affordable_rows(graph, runs))))
 
 
 def _verify(staging: Path, model: _Model, options: BuildOptions, progress: Progress) -> ParityReport:

@@ -56,6 +56,7 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             ),
             (0, 0, 0, 2),
         ),
+        *([Text(f"  cost    {result.parity.compression.describe()}")] if result.parity.compression else []),
         _parity(result.parity),
     ]
     lacking = [

@@ -6,13 +6,15 @@ is said by :attr:`GraphModel.encodings`.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tfjs_bundle.compress.prune import allocate, pruned, sensitivities
-from tfjs_bundle.compress.quantize import FLOAT16_MAX, SCHEMES, Damage, choose
+from tfjs_bundle.compress.quantize import FLOAT16_MAX, SCHEMES, Choice, Damage, choose
 from tfjs_bundle.compress.weights import Weight, weights_of, with_values
 from tfjs_bundle.graph.encodings import Encoding
 from tfjs_bundle.graph.ir import GraphModel
@@ -75,6 +77,18 @@ class Compressed:
     tensors: tuple[TensorResult, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def schemes(self) -> dict[str, int]:
+        """How many weights are written by each scheme."""
+        return dict(Counter(tensor.scheme for tensor in self.tensors))
+
+    @property
+    def sparsity(self) -> float:
+        """The share of zeros among the numbers of all :attr:`tensors`."""
+        numbers = [math.prod(tensor.shape) for tensor in self.tensors]
+        zeros = sum(tensor.sparsity * count for tensor, count in zip(self.tensors, numbers, strict=True))
+        return zeros / max(sum(numbers), 1)
+
 
 @dataclass
 class Sensitivity:
@@ -86,7 +100,7 @@ class Sensitivity:
 
     damage: Damage | None = None
     pruning: dict[str, tuple[float, ...]] | None = None
-    quantizing: dict[str, dict[str, tuple[str, Encoding | None, float]]] = field(default_factory=dict)
+    quantizing: dict[str, dict[str, Choice]] = field(default_factory=dict)
 
 
 def compress(graph: GraphModel, recipe: Recipe, sensitivity: Sensitivity | None = None) -> Compressed:
@@ -101,22 +115,21 @@ def compress(graph: GraphModel, recipe: Recipe, sensitivity: Sensitivity | None 
     if recipe == Recipe() or not weights:
         return Compressed(graph)
     values = _prune(weights, recipe.prune, known)
+    if recipe.quantize != "none" and recipe.quantize not in known.quantizing:
+        known.quantizing[recipe.quantize] = choose(weights, recipe.quantize, known.damage)
+    choices = known.quantizing.get(recipe.quantize, {})
     encodings: dict[str, Encoding] = {}
     tensors, warnings = [], []
     for weight in weights:
-        scheme, moved = "float32", 0.0
+        choice = choices.get(weight.name, Choice())
         value = values.get(weight.name, weight.value)
-        if recipe.quantize != "none":
-            made = known.quantizing.setdefault(recipe.quantize, {})
-            if weight.name not in made:
-                made[weight.name] = choose(weight, recipe.quantize, known.damage)
-            scheme, encoding, moved = made[weight.name]
-            if encoding is not None:
-                value = encoding.decode(encoding.encode(value))
-                encodings[weight.name] = encoding
-                values[weight.name] = value
-            warnings += _left_alone(weight, recipe.quantize, scheme)
-        tensors.append(_result(weight, scheme, value, encodings.get(weight.name), moved))
+        if choice.encoding is not None:
+            value = choice.encoding.decode(choice.encoding.encode(value))
+            encodings[weight.name] = choice.encoding
+            values[weight.name] = value
+        if recipe.quantize == "float16":
+            warnings += _beyond_float16(weight)
+        tensors.append(_result(weight, choice, value))
     compressed = replace(
         with_values(graph, values),
         encodings={**graph.encodings, **encodings},
@@ -134,23 +147,27 @@ def _prune(weights: list[Weight], fraction: float, known: Sensitivity) -> dict[s
     return {kernel.name: pruned(kernel.value, shares[kernel.name]) for kernel in kernels}
 
 
-def _left_alone(weight: Weight, wanted: str, scheme: str) -> list[str]:
-    if wanted == "float16" and scheme == "float32":
-        largest = float(np.abs(weight.value).max())
-        if largest > FLOAT16_MAX:
-            return [
-                f"The weights of {weight.layer} stay float32: they reach {largest:.3g}, and float16 ends "
-                f"at {FLOAT16_MAX:.0f}."
-            ]
-    return []
+def _beyond_float16(weight: Weight) -> list[str]:
+    largest = float(np.abs(weight.value).max())
+    if largest <= FLOAT16_MAX:
+        return []
+    return [
+        f"The weights of {weight.layer} stay float32: they reach {largest:.3g}, and float16 ends "
+        f"at {FLOAT16_MAX:.0f}."
+    ]
 
 
-def _result(
-    weight: Weight, scheme: str, value: np.ndarray, encoding: Encoding | None, moved: float
-) -> TensorResult:
+def _result(weight: Weight, choice: Choice, value: np.ndarray) -> TensorResult:
+    encoding = choice.encoding
     width = 4 if encoding is None else 1 if encoding.dtype == "uint8" else 2
     scales = 0 if encoding is None or encoding.channels is None else 4 * encoding.channels.size
-    sparsity = 1 - float(np.count_nonzero(value)) / value.size
+    zeros = 1 - float(np.count_nonzero(value)) / value.size
     return TensorResult(
-        weight.name, weight.layer, value.shape, scheme, sparsity, value.size * width + scales, moved
+        weight.name,
+        weight.layer,
+        value.shape,
+        choice.scheme,
+        zeros,
+        value.size * width + scales,
+        choice.moved,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfjs_bundle.compress.quantize import Damage, relative_error
+from tfjs_bundle.compress.quantize import Damage, moved_by
 from tfjs_bundle.compress.weights import Weight
 
 #: The shares of a kernel at which the outputs are asked; in between, the damage is taken for a straight line.
@@ -32,9 +32,7 @@ def sensitivities(kernels: Sequence[Weight], damage: Damage | None) -> dict[str,
 def _costs(kernel: Weight, damage: Damage | None) -> list[float]:
     costs = []
     for level in LEVELS:
-        values = pruned(kernel.value, level)
-        moved = damage({kernel.name: values}) if damage and kernel.main else float("nan")
-        costs.append((relative_error(kernel.value, values) if np.isnan(moved) else moved) ** 2)
+        costs.append(moved_by(kernel, pruned(kernel.value, level), damage) ** 2)
     return costs
 
 

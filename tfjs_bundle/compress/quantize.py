@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tfjs_bundle.compress.weights import Weight
 from tfjs_bundle.graph.encodings import Encoding, float16, linear, per_channel
-
-#: What ``--quantize`` takes; ``int8`` is uint8 with a scale per channel.
-SCHEMES = ("none", "float16", "uint16", "uint8", "int8")
 
 #: What a tensor that suffers from a scheme is written as instead; after the last it stays float32.
 FINER: Mapping[str, tuple[str, ...]] = {
@@ -20,10 +19,11 @@ FINER: Mapping[str, tuple[str, ...]] = {
     "int8": ("int8", "float16"),
 }
 
-#: How far one tensor's rounding may move the outputs, relative to their own spread over the inputs.
-OUTPUT_LIMIT = 0.03
-#: How far it may move the tensor itself, relative to its size, where the outputs cannot be asked.
-WEIGHT_LIMIT = 0.03
+#: What a recipe may name; ``int8`` is uint8 with a scale per channel.
+SCHEMES = ("none", *FINER)
+
+#: How far rounding may move the outputs in all, relative to their spread.
+LIMIT = 0.1
 
 FLOAT16_MAX = 65504.0
 
@@ -41,7 +41,7 @@ def encoding_of(weight: Weight, scheme: str) -> Encoding | None:
         return linear(value, scheme)
     if value.ndim < 2:  # a long bias: a few bytes, and each output has its error
         return None
-    if scheme == "uint8" or not weight.reduced:
+    if scheme == "uint8" or not weight.main:  # in a loop, a Mul more would be one in every step
         return linear(value, "uint8")
     encoding = per_channel(value, weight.reduced)
     assert encoding.channels is not None
@@ -49,26 +49,60 @@ def encoding_of(weight: Weight, scheme: str) -> Encoding | None:
     return linear(value, "uint8") if encoding.channels.size * 4 > value.size else encoding
 
 
-def choose(weight: Weight, scheme: str, damage: Damage | None) -> tuple[str, Encoding | None, float]:
-    """Return the scheme and encoding of ``weight``, and how far it moves the outputs.
+@dataclass(frozen=True)
+class Choice:
+    """What one weight is written as.
 
-    A weight that suffers from every scheme is ``float32``, without an encoding.
+    Attributes:
+        scheme: one of :data:`SCHEMES`, or ``float32``.
+        encoding: ``None`` for float32.
+        moved: how far that moves the outputs, relative to their spread.
+    """
+
+    scheme: str = "float32"
+    encoding: Encoding | None = None
+    moved: float = 0.0
+
+
+def choose(weights: Sequence[Weight], scheme: str, damage: Damage | None) -> dict[str, Choice]:
+    """Return by name what each of ``weights`` is written as.
+
+    Each is rounded alone, and the outputs say how far that moves them. Errors of single weights add up as
+    squares where they are independent; while their sum is beyond :data:`LIMIT`, the weight that adds most
+    per byte saved is written by the next finer scheme.
 
     Args:
-        damage: what measures that; without it, and for weights of loops, the weight's own error decides.
+        damage: asks the outputs; where it cannot be asked, the weight's own error stands for theirs.
     """
-    for candidate in FINER[scheme]:
-        encoding = encoding_of(weight, candidate)
-        if encoding is None:
-            continue
-        decoded = encoding.decode(encoding.encode(weight.value))
-        moved = damage({weight.name: decoded}) if damage and weight.main else float("nan")
-        limit = OUTPUT_LIMIT
-        if np.isnan(moved):
-            moved, limit = relative_error(weight.value, decoded), WEIGHT_LIMIT
-        if moved <= limit:
-            return candidate, encoding, moved
-    return "float32", None, 0.0
+    ladders = {weight.name: _ladder(weight, scheme) for weight in weights}
+    by_name = {weight.name: weight for weight in weights}
+    chosen = {name: _measured(by_name[name], *ladder.pop(0), damage) for name, ladder in ladders.items()}
+    while math.sqrt(sum(choice.moved**2 for choice in chosen.values())) > LIMIT:
+        worst = max(chosen, key=lambda name: chosen[name].moved ** 2 / by_name[name].value.size)
+        chosen[worst] = _measured(by_name[worst], *ladders[worst].pop(0), damage)
+    return chosen
+
+
+def _ladder(weight: Weight, scheme: str) -> list[tuple[str, Encoding | None]]:
+    """Return the schemes that a weight can be written by, from the smallest to float32."""
+    made = [(candidate, encoding_of(weight, candidate)) for candidate in FINER[scheme]]
+    return [*((candidate, each) for candidate, each in made if each), ("float32", None)]
+
+
+def _measured(weight: Weight, scheme: str, encoding: Encoding | None, damage: Damage | None) -> Choice:
+    if encoding is None:
+        return Choice()
+    decoded = encoding.decode(encoding.encode(weight.value))
+    return Choice(scheme, encoding, moved_by(weight, decoded, damage))
+
+
+def moved_by(weight: Weight, values: np.ndarray, damage: Damage | None) -> float:
+    """Return how far the outputs move if ``weight`` becomes ``values``.
+
+    Where they cannot be asked: how far the weight itself moves.
+    """
+    moved = damage({weight.name: values}) if damage and weight.main else math.nan
+    return relative_error(weight.value, values) if math.isnan(moved) else moved
 
 
 def relative_error(values: np.ndarray, decoded: np.ndarray) -> float:

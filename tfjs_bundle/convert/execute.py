@@ -18,6 +18,7 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework import op_def_registry
 
+from tfjs_bundle.convert.tables import fill_tables
 from tfjs_bundle.graph.dtypes import proto_to_numpy
 from tfjs_bundle.graph.ir import Function, GraphModel, Node
 from tfjs_bundle.graph.passes.expand_fused_ops import expand_fused_ops
@@ -28,7 +29,12 @@ _runs = itertools.count()
 
 def execute(graph: GraphModel, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """Run ``graph`` on ``inputs`` (in the signature's order); return its outputs in order."""
-    graph = expand_fused_ops(graph)
+    return prepare(graph)(inputs)
+
+
+def prepare(graph: GraphModel) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+    """Return a function that runs ``graph``, for whoever runs it more than once; see :func:`execute`."""
+    graph = expand_fused_ops(fill_tables(graph))
     prefix = f"run_{next(_runs)}_"
     definition = graph_pb2.GraphDef()
     ParseDict({"versions": graph.versions} if graph.versions else {}, definition)
@@ -46,13 +52,16 @@ def execute(graph: GraphModel, inputs: list[np.ndarray]) -> list[np.ndarray]:
     def tensor_name(name: str) -> str:
         return name if ":" in name else f"{name}:0"
 
-    feeds = {
-        tensor_name(spec.tensor): value for spec, value in zip(graph.signature.inputs, inputs, strict=True)
-    }
+    fed = [tensor_name(spec.tensor) for spec in graph.signature.inputs]
     fetched = [tensor_name(spec.tensor) for spec in graph.signature.outputs]
-    with tf.Graph().as_default(), tf.compat.v1.Session(config=_plainly()) as session:
+    with tf.Graph().as_default() as made:
         tf.import_graph_def(definition, name="")
-        return [np.asarray(output) for output in session.run(fetched, feeds)]
+    session = tf.compat.v1.Session(graph=made, config=_plainly())
+
+    def run(inputs: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.asarray(output) for output in session.run(fetched, dict(zip(fed, inputs, strict=True)))]
+
+    return run
 
 
 def _plainly() -> Any:

@@ -20,6 +20,7 @@ from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.errors import BundleError
 
 if TYPE_CHECKING:
+    from tfjs_bundle.convert.variants import Variants
     from tfjs_bundle.source.identify import SourceFile
     from tfjs_bundle.source.model import SourceModel
 
@@ -30,6 +31,7 @@ class Worker:
     def __init__(self, answer: Callable[[str, object], None]) -> None:
         self._answer = answer
         self._model: SourceModel | None = None
+        self._variants: Variants | None = None
 
     def open(self, file: SourceFile, options: dict[str, Any]) -> ModelInfo:
         """Read ``file``; its warnings are passed on at once."""
@@ -71,6 +73,17 @@ class Worker:
 
         return execute(graph, inputs)
 
+    def prepare_graph(self, graph: Any, varied: list[str]) -> None:
+        """Make ``graph`` ready to be run again and again, with other numbers in the constants ``varied``."""
+        from tfjs_bundle.convert.variants import Variants
+
+        self._variants = Variants(graph, varied)
+
+    def run_prepared(self, inputs: list[np.ndarray], values: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run the graph prepared last, with ``values`` in place of constants by name."""
+        assert self._variants, "prepare_graph comes first"
+        return self._variants.run(inputs, values)
+
     def save_signature(self, directory: str) -> None:
         """Write the model as a frozen SavedModel for the stock converter."""
         from tfjs_bundle.convert.freeze import save_frozen
@@ -80,7 +93,7 @@ class Worker:
 
     def release(self) -> int:
         """Forget the model; return the peak resident memory of this process in bytes, 0 where unknown."""
-        self._model = None
+        self._model = self._variants = None
         if "tensorflow" in sys.modules:
             import keras
 
@@ -93,7 +106,10 @@ class Worker:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-CALLS = ("open", "trace", "predict", "run_graph", "save_signature", "release")
+CALLS = (
+    *("open", "trace", "predict", "save_signature", "release"),
+    *("run_graph", "prepare_graph", "run_prepared"),
+)
 
 
 def main(requests: IO[bytes], answers: IO[bytes]) -> None:

@@ -75,6 +75,11 @@ def proto_to_numpy(name: str) -> str:
     return _PROTO.get(name, name)
 
 
+def numpy_to_proto(name: str) -> str:
+    """Return the protobuf name of a numpy dtype or TensorFlow's: ``int64`` is ``DT_INT64``."""
+    return next(proto for proto, known in _PROTO.items() if known == name)
+
+
 def tfjs_to_proto(name: str) -> str:
     """Return the protobuf name of a TF.js dtype: ``float32`` is ``DT_FLOAT``."""
     return _NAMES[name]

@@ -250,6 +250,20 @@ def awkward_cases(
     return cases
 
 
+def first_rows(cases: Sequence[Case], inputs: Sequence[Spec], count: int) -> list[Mapping[str, np.ndarray]]:
+    """Return what ``cases`` feed the signature's ``inputs``: whole batches where their size is fixed, else
+    ``count`` rows of them at most."""
+    found: list[Mapping[str, np.ndarray]] = []
+    open_batch = all(spec.shape and spec.shape[0] is None for spec in inputs)
+    for case in cases:
+        if count <= 0:
+            break
+        rows = min((len(value) for value in case.inputs.values() if value.ndim), default=1)
+        found.append({name: value[:count] if open_batch else value for name, value in case.inputs.items()})
+        count -= rows
+    return found
+
+
 def _pool(spec: Spec, choices: Choices | None) -> Sequence[Any] | None:
     pool = (choices or {}).get(spec.name)
     return AWKWARD if pool is None and spec.dtype == "string" else pool

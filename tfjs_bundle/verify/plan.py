@@ -12,16 +12,27 @@ from tfjs_bundle.progress import Progress
 from tfjs_bundle.verify.cases import Case, Choices, awkward_cases, draw_cases, read_data, text_case
 from tfjs_bundle.verify.samples import is_wide
 
+#: Rows drawn for compression, as long as they are not more numbers than these.
+TYPICAL_ROWS = 64
+_LARGEST_DRAWN = 10_000_000
+
 #: Above so many input values one golden case has to do: the visitor's device runs it before it is trusted.
 _LARGE_INPUT = 100_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Cases by purpose; both are empty for a model that draws random numbers."""
+    """Cases by purpose; all are empty for a model that draws random numbers.
+
+    Attributes:
+        golden: what the visitor's device is checked with.
+        parity: what the browser is compared on with the reference.
+        typical: what compression looks at: the user's data, or inputs drawn as for ``golden``.
+    """
 
     golden: tuple[Case, ...]
     parity: tuple[Case, ...]
+    typical: tuple[Case, ...] = ()
 
 
 def plan(
@@ -57,12 +68,16 @@ def plan(
         awkward = awkward_cases(signature.inputs, ranges=ranges, nan=nan, choices=choices, scale=scale)
         text = text_case(signature.inputs, ranges, choices, scale)
         parity = (*drawn, *awkward, *([text] if text else []))
+        count = max(1, min(TYPICAL_ROWS, _LARGEST_DRAWN // max(size, 1)))
+        typical = tuple(
+            draw_cases(signature.inputs, ranges=ranges, batches=(count,), choices=choices, scale=scale)
+        )
     else:
         wide = [name for name, pool in choices.items() if any(is_wide(value) for value in pool)]
         given = read_data(data, signature.inputs, wide=wide)
-        parity = given.cases
+        parity = typical = given.cases
         if given.used < given.rows:
             progress.warn(
                 f"Parity was measured on the first {given.used} of the {given.rows} rows of {data}."
             )
-    return Plan(tuple(golden[:1] if size > _LARGE_INPUT else golden), parity)
+    return Plan(tuple(golden[:1] if size > _LARGE_INPUT else golden), parity, typical)

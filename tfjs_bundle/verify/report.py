@@ -14,6 +14,8 @@ from tfjs_bundle.verify.metrics import ATOL, RTOL, Difference
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tfjs_bundle.compress.cost import Cost
+
 #: A message names at most so many outputs; parity.json and the table have them all.
 OUTPUTS_NAMED = 3
 
@@ -81,6 +83,8 @@ class ParityReport:
         cases: the cases' names.
         browser: name and version; empty where none ran.
         atol, rtol: the tolerance: ``|actual - reference| <= atol + rtol * |reference|``.
+        compression: what that made of the source's outputs, which is no matter of parity; ``None`` where
+            nothing was compressed.
     """
 
     backends: tuple[BackendParity, ...] = ()
@@ -91,6 +95,7 @@ class ParityReport:
     browser: str = ""
     atol: float = ATOL
     rtol: float = RTOL
+    compression: Cost | None = None
 
     @property
     def status(self) -> str:
@@ -159,6 +164,7 @@ class ParityReport:
             "browser": self.browser,
             "cases": list(self.cases),
             "backends": {entry.backend: entry.to_json() for entry in self.backends},
+            **({"compression": self.compression.to_json()} if self.compression else {}),
         }
 
     def dumps(self) -> bytes:
