@@ -14,7 +14,9 @@ from tfjs_bundle.graph.passes.bypass_identities import bypass_identities
 from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
+from tfjs_bundle.graph.passes.fold_batch_norm import fold_batch_norm
 from tfjs_bundle.graph.passes.fold_known_values import fold_known_values
+from tfjs_bundle.graph.passes.fuse_bias_activation import fuse_bias_activation
 from tfjs_bundle.graph.passes.lower_arg_extremes import lower_arg_extremes
 from tfjs_bundle.graph.passes.lower_arithmetic import lower_arithmetic
 from tfjs_bundle.graph.passes.lower_batched_gathers import lower_batched_gathers
@@ -51,9 +53,11 @@ from tfjs_bundle.graph.passes.lower_space_to_depth import lower_space_to_depth
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
+from tfjs_bundle.graph.passes.merge_pads import merge_pads
 from tfjs_bundle.graph.passes.narrow_casts import narrow_casts
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
+from tfjs_bundle.graph.passes.split_add_n import split_add_n
 from tfjs_bundle.graph.passes.split_dilated_batches import split_dilated_batches
 from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
 from tfjs_bundle.graph.passes.unroll_loops import unroll_loops
@@ -112,7 +116,13 @@ LOWERING = (
 )
 
 #: In order: what costs time or bytes and need not; every number stays what it was.
-OPTIMIZING: tuple[Callable[[GraphModel], GraphModel], ...] = (remove_unused,)
+OPTIMIZING: tuple[Callable[[GraphModel], GraphModel], ...] = (
+    split_add_n,
+    fold_batch_norm,
+    merge_pads,
+    fuse_bias_activation,
+    remove_unused,
+)
 
 
 def lower(graph: GraphModel) -> GraphModel:

@@ -34,6 +34,10 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "LogicalAnd": np.logical_and,
     "LogicalOr": np.logical_or,
     "LogicalNot": np.logical_not,
+    "Neg": np.negative,
+    "Sqrt": np.sqrt,
+    "Rsqrt": lambda x: 1 / np.sqrt(x),
+    "Square": np.square,
 }
 
 #: How far back a value is followed.
@@ -46,7 +50,11 @@ Memo = dict[str, "np.ndarray | None"]
 
 
 def known_value(
-    tensor: str, by_name: Mapping[str, Node], shapes: Shapes, memo: Memo | None = None
+    tensor: str,
+    by_name: Mapping[str, Node],
+    shapes: Shapes,
+    memo: Memo | None = None,
+    largest: int = _LARGE,
 ) -> np.ndarray | None:
     """Return the value of ``tensor`` where it is known while building, else ``None``.
 
@@ -54,15 +62,16 @@ def known_value(
         by_name: the nodes of the same graph or function.
         shapes: the graph's; empty for a function.
         memo: what was found already, for callers that ask for many tensors of a graph.
+        largest: the most elements of anything that is computed.
     """
-    return _Search(by_name, shapes, {} if memo is None else memo).value(tensor, _DEPTH)
+    return _Search(by_name, shapes, {} if memo is None else memo, largest).value(tensor, _DEPTH)
 
 
 class _Search:
     """Follows values back through the nodes; each node once."""
 
-    def __init__(self, by_name: Mapping[str, Node], shapes: Shapes, memo: Memo) -> None:
-        self._by_name, self._shapes, self._memo = by_name, shapes, memo
+    def __init__(self, by_name: Mapping[str, Node], shapes: Shapes, memo: Memo, largest: int) -> None:
+        self._by_name, self._shapes, self._memo, self._largest = by_name, shapes, memo, largest
 
     def value(self, tensor: str, depth: int) -> np.ndarray | None:
         node = self._by_name.get(node_name(tensor))
@@ -87,7 +96,7 @@ class _Search:
         inputs = []
         for tensor in node.inputs:
             value = self.value(tensor, depth - 1)
-            if value is None or value.size > _LARGE:
+            if value is None or value.size > self._largest:
                 return None
             inputs.append(value)
         if node.op == "Cast":

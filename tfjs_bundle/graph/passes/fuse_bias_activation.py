@@ -1,0 +1,211 @@
+"""A bias and an activation cost a pass over the result each, unless the convolution's kernel adds them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tfjs_bundle.graph.ir import Attr, GraphModel, Node
+from tfjs_bundle.graph.passes.editing import Body, edit
+from tfjs_bundle.graph.passes.fold_batch_norm import find_summand
+from tfjs_bundle.graph.passes.linear_ops import text
+from tfjs_bundle.graph.passes.rewriting import attributes
+
+#: The op -> the one that takes a bias and an activation, as TF.js knows it.
+_FUSED = {
+    "Conv2D": "_FusedConv2D",
+    "DepthwiseConv2dNative": "FusedDepthwiseConv2dNative",
+    "MatMul": "_FusedMatMul",
+}
+_RESHAPING = ("Reshape", "Squeeze", "ExpandDims")
+_ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu")
+
+
+@dataclass
+class _Chain:
+    """What follows a convolution or product and becomes a part of it, in order.
+
+    Attributes:
+        taken: the nodes, each with the tensor that stands for its result afterwards.
+        dead: nodes besides that nothing needs then.
+        bias: one number for each channel.
+        shared: the tensor that has just these numbers, where there is one.
+        argument: the tensor that the bias is, where its numbers are not known while building.
+        slopes: of a PReLU, one for each channel.
+        alpha: the slope of a leaky ReLU.
+    """
+
+    taken: list[tuple[Node, str]] = field(default_factory=list)
+    dead: list[Node] = field(default_factory=list)
+    bias: np.ndarray | None = None
+    shared: str = ""
+    argument: str = ""
+    activation: str = ""
+    slopes: np.ndarray | None = None
+    alpha: Attr | None = None
+
+
+def fuse_bias_activation(graph: GraphModel) -> GraphModel:
+    """Rewrite Conv2D, DepthwiseConv2dNative and MatMul with the bias and activation behind them as one op.
+
+    The bias has one number for each channel. An activation without a bias gets one of zeros, because TF.js
+    reads the two by position. Reshapes in between that keep the channels move behind the fused op.
+
+    Requires that nothing else uses what is computed on the way. Leaves what TF.js 4.22 cannot do: a leaky
+    ReLU behind a depthwise convolution (its executor reads no slope), and products of transposed matrices,
+    whose bias wasm forgets; constant weights are transposed here.
+    """
+    return edit(graph, frozenset(_FUSED), _fuse)
+
+
+def _fuse(body: Body) -> None:
+    zeros: dict[int, str] = {}  # one constant for each number of channels
+    for node in body:
+        if (
+            node.op not in _FUSED
+            or node.attrs.get("T", {}).get("type") != "DT_FLOAT"
+            or len(node.inputs) != 2
+        ):
+            continue
+        if text(node, "data_format") == "NCHW" or node.attrs.get("transpose_a", {}).get("b"):
+            continue
+        channels = _channels(body, node)
+        if channels is None:
+            continue
+        chain = _follow(body, node, channels)
+        weights = _weights(body, node) if chain.taken else None
+        if weights is not None:
+            _replace(body, node, weights, chain, channels, zeros)
+
+
+def _channels(body: Body, node: Node) -> int | None:
+    """Return how many channels ``node`` has, by its weights or as the tracer knows it."""
+    weights = body.producer(node.inputs[1])
+    if weights is None or weights.value is None:
+        shape = body.shape(body.output(node))
+        return shape[-1] if shape else None
+    if node.op == "DepthwiseConv2dNative":
+        return int(weights.value.shape[2] * weights.value.shape[3])
+    return int(weights.value.shape[0 if node.attrs.get("transpose_b", {}).get("b") else -1])
+
+
+def _weights(body: Body, node: Node) -> str | None:
+    """Return the weights, transposed if need be; ``None`` where only the model could do that."""
+    if not node.attrs.get("transpose_b", {}).get("b"):
+        return node.inputs[1]
+    weights = body.producer(node.inputs[1])
+    if weights is None or weights.value is None or body.only_user(weights) is None:
+        return None
+    return body.constant(f"{node.name}/transposed", weights.value.T)
+
+
+def _follow(body: Body, node: Node, channels: int) -> _Chain:
+    """Collect what can be fused with ``node``."""
+    chain, current = _Chain(), node
+    while True:
+        result = body.output(current)
+        if _take_prelu(body, chain, current, channels):
+            return chain
+        user = body.only_user(current)
+        if user is None or (user.op not in ("AddV2", "Add") and body.producer(user.inputs[0]) is not current):
+            return chain
+        if user.op in _RESHAPING:
+            shape = body.shape(body.output(user))
+            if shape is None or shape[-1:] != (channels,):
+                return chain
+        elif user.op in _ACTIVATIONS:
+            if user.op == "LeakyRelu":
+                if node.op == "DepthwiseConv2dNative":
+                    return chain
+                chain.alpha = user.attrs.get("alpha", {"f": 0.2})
+            chain.activation = user.op
+            chain.taken.append((user, result))
+            return chain
+        elif _take_bias(body, chain, user, channels):
+            chain.taken.append((user, result))
+        else:
+            return chain
+        current = user
+
+
+def _take_bias(body: Body, chain: _Chain, node: Node, channels: int) -> bool:
+    """Take in what ``node`` adds, if it is a bias."""
+    summand = find_summand(body, node)
+    if summand is not None:
+        if chain.argument or summand.values.size not in (1, channels):
+            return False
+        values = np.broadcast_to(-summand.values if node.op == "Sub" else summand.values, (channels,))
+        with np.errstate(over="ignore"):
+            total = values if chain.bias is None else chain.bias + values
+        if not np.isfinite(total).all():
+            return False
+        # loops that are written out share one constant among their steps
+        shared = chain.bias is None and node.op != "Sub" and summand.values.size == channels
+        chain.bias, chain.shared = total, node.inputs[summand.at] if shared else ""
+        return True
+    if (
+        node.op != "BiasAdd"
+        or text(node, "data_format") == "NCHW"
+        or chain.bias is not None
+        or chain.argument
+    ):
+        return False
+    # a loop's bias is an argument of its body; BiasAdd takes nothing but vectors
+    chain.argument = node.inputs[1]
+    return True
+
+
+def _take_prelu(body: Body, chain: _Chain, node: Node, channels: int) -> bool:
+    """Take in Keras's PReLU behind ``node``: ``relu(x) + -slopes * relu(-x)``."""
+    users = body.users(node)
+    if users is None or sorted(user.op for user in users) != ["Neg", "Relu"]:
+        return False
+    above, minus = sorted(users, key=lambda user: user.op == "Neg")
+    below, total = body.only_user(minus), body.only_user(above)
+    scaled = body.only_user(below) if below is not None and below.op == "Relu" else None
+    if below is None or scaled is None or scaled.op != "Mul" or total is None or total.op != "AddV2":
+        return False
+    if body.only_user(scaled) is not total:
+        return False
+    for tensor in scaled.inputs[:2]:
+        slopes = body.vector(tensor, beside=body.output(below))
+        if slopes is not None and slopes.size in (1, channels):
+            chain.activation, chain.slopes = "Prelu", np.array(np.broadcast_to(-slopes, (channels,)))
+            chain.taken.append((total, body.output(node)))
+            chain.dead += [scaled, below, minus, above]
+            return True
+    return False
+
+
+def _replace(
+    body: Body, node: Node, weights: str, chain: _Chain, channels: int, zeros: dict[int, str]
+) -> None:
+    bias = chain.argument or _bias(body, node, chain, channels, zeros)
+    extra = [bias]
+    if chain.slopes is not None:
+        extra.append(body.constant(f"{node.name}/slopes", chain.slopes))
+    attrs: dict[str, Attr] = {name: attr for name, attr in node.attrs.items() if name != "transpose_b"}
+    attrs |= attributes(num_args=len(extra))
+    fused = ["BiasAdd", *filter(None, [chain.activation])]
+    attrs["fused_ops"] = {"list": {"s": [base64.b64encode(each.encode()).decode() for each in fused]}}
+    if chain.alpha is not None:
+        attrs["leakyrelu_alpha"] = chain.alpha
+    body.put(replace(node, op=_FUSED[node.op], inputs=[node.inputs[0], weights, *extra], attrs=attrs))
+    for taken, tensor in reversed(chain.taken):
+        body.bypass(taken, tensor)
+        while chain.dead:
+            body.remove(chain.dead.pop(0))
+
+
+def _bias(body: Body, node: Node, chain: _Chain, channels: int, zeros: dict[int, str]) -> str:
+    """Return the tensor of a bias that is known while building."""
+    if chain.bias is None:
+        if channels not in zeros:
+            zeros[channels] = body.constant(f"{node.name}/bias", np.zeros(channels, np.float32))
+        return zeros[channels]
+    known = body.producer(chain.shared) if chain.shared else None
+    if known is not None and known.value is not None and known.value.ndim == 1:
+        return chain.shared
+    return body.constant(f"{node.name}/bias", chain.bias.astype(np.float32))
