@@ -15,7 +15,9 @@ from tfjs_bundle.graph.passes.cast_bool_reverse import cast_bool_reverse
 from tfjs_bundle.graph.passes.drop_ensure_shape import drop_ensure_shape
 from tfjs_bundle.graph.passes.fold_axes import fold_axes
 from tfjs_bundle.graph.passes.fold_batch_norm import fold_batch_norm
+from tfjs_bundle.graph.passes.fold_constants import fold_constants
 from tfjs_bundle.graph.passes.fold_known_values import fold_known_values
+from tfjs_bundle.graph.passes.fold_shapes import fold_shapes
 from tfjs_bundle.graph.passes.fuse_bias_activation import fuse_bias_activation
 from tfjs_bundle.graph.passes.lower_arg_extremes import lower_arg_extremes
 from tfjs_bundle.graph.passes.lower_arithmetic import lower_arithmetic
@@ -53,8 +55,10 @@ from tfjs_bundle.graph.passes.lower_space_to_depth import lower_space_to_depth
 from tfjs_bundle.graph.passes.lower_stateless_random import lower_stateless_random
 from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
+from tfjs_bundle.graph.passes.merge_common_subexpressions import merge_common_subexpressions
 from tfjs_bundle.graph.passes.merge_pads import merge_pads
 from tfjs_bundle.graph.passes.narrow_casts import narrow_casts
+from tfjs_bundle.graph.passes.remove_no_ops import remove_no_ops
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
 from tfjs_bundle.graph.passes.split_add_n import split_add_n
@@ -117,6 +121,10 @@ LOWERING = (
 
 #: In order: what costs time or bytes and need not; every number stays what it was.
 OPTIMIZING: tuple[Callable[[GraphModel], GraphModel], ...] = (
+    fold_shapes,
+    fold_constants,
+    merge_common_subexpressions,
+    remove_no_ops,
     split_add_n,
     fold_batch_norm,
     merge_pads,
