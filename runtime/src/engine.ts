@@ -18,6 +18,7 @@ import {
   tensor,
   engine as tfEngine,
 } from "@tensorflow/tfjs-core";
+import { foldProducts, type Topology } from "./products.js";
 import type {
   BackendHandle,
   Dtype,
@@ -32,8 +33,8 @@ import type {
 import { WeightReader, type WeightSpec, type WeightsGroup, type WeightValues } from "./weights.js";
 
 interface ModelJson {
-  modelTopology: object;
-  signature?: unknown;
+  modelTopology: Topology;
+  signature?: { outputs?: Record<string, { name: string }> };
   userDefinedMetadata?: object;
   modelInitializer?: object;
   initializerSignature?: unknown;
@@ -165,7 +166,11 @@ export function engineOf(modules: EngineModules): Engine {
           edges = program;
         }
         json = JSON.parse(new TextDecoder().decode(config.model)) as ModelJson;
-        reader = new WeightReader(json.weightsManifest ?? [], keepWeight);
+        const groups = json.weightsManifest ?? [];
+        const outputs = Object.values(json.signature?.outputs ?? {}).map(({ name }) => name);
+        const folded = foldProducts(json.modelTopology, groups, outputs, keepWeight);
+        json.modelTopology = folded.topology;
+        reader = new WeightReader(groups, folded.take);
       }),
 
     addShard: (bytes) =>
