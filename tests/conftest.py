@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import models
 import pytest
 
 from tfjs_bundle.convert.child import Child
+
+# What a test builds is built, here and in every process that it starts.
+os.environ["TFJS_BUNDLE_CACHE"] = "off"
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from tfjs_bundle.errors import BundleError
 if TYPE_CHECKING:
     from tfjs_bundle.progress import Event
     from tfjs_bundle.serve.live import LivePreview
+    from tfjs_bundle.source.identify import SourceFile
     from tfjs_bundle.verify.report import ParityReport
 
 __all__ = ["build", "verify", "serve", "preview", "load_bundle", "Bundle", "BundleError"]
@@ -56,9 +57,9 @@ def build(
 
     from tfjs_bundle import config as configuration
     from tfjs_bundle import pipeline
+    from tfjs_bundle.cache import users_cache
     from tfjs_bundle.convert.child import Child
     from tfjs_bundle.progress import Progress
-    from tfjs_bundle.source.identify import identify
 
     merged = configuration.options(
         {**options, "verify": verify}, Path(config) if config else None, use_directory=False
@@ -66,12 +67,13 @@ def build(
     progress = Progress(on_event)
     with tempfile.TemporaryDirectory(prefix="tfjs-bundle-model-") as temporary, Child(progress) as child:
         if isinstance(model_or_path, (str, os.PathLike)):
-            file = identify(model_or_path)
+            source: Path | SourceFile = Path(model_or_path)
         else:
             from tfjs_bundle.source.in_memory import save_for_child
 
-            file = save_for_child(model_or_path, temporary)
-        return pipeline.build(file, Path(output), merged, progress, child).bundle
+            source = save_for_child(model_or_path, temporary)
+        cache = users_cache(merged.cache)
+        return pipeline.build(source, Path(output), merged, progress, child, cache).bundle
 
 
 def verify(

@@ -122,6 +122,9 @@ _page = _options(
     ),
     click.option("--shard-size", metavar="BYTES", help="The largest shard, for instance 4M (the default)."),
     click.option("--template", type=_PATH, metavar="DIR", help="Templates in place of ours (see eject)."),
+    click.option(
+        "--cache/--no-cache", default=None, help="Reuse what earlier builds of the same model made (default)."
+    ),
 )
 
 
@@ -334,12 +337,13 @@ def _build(
     hint: bool = False,
 ) -> None:
     from tfjs_bundle import pipeline, summary
+    from tfjs_bundle.cache import users_cache
     from tfjs_bundle.config import files, options
 
     given = _given(given)
     merged = options(given, config)
     with _progress(quiet=as_json) as progress:
-        result = pipeline.build(source, output, merged, progress, child)
+        result = pipeline.build(source, output, merged, progress, child, users_cache(merged.cache))
     if as_json:
         _print_json(summary.to_json(result, [source, *files(given, config)]))
     else:

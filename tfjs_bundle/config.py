@@ -39,6 +39,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "unsafe": (bool, "true or false"),
     "allow_random": (bool, "true or false"),
     "verify": (bool, "true or false"),
+    "cache": (bool, "true or false"),
     "custom_objects": (_PATHS, "a module or a path"),
     "template": (_PATHS, "a path"),
     "data": (_PATHS, "a path"),
@@ -81,6 +82,8 @@ class BuildOptions:
         quantize: ``none``, ``float16``, ``uint16``, ``uint8`` or ``int8`` (8 bits with a scale per channel);
             weights that the outputs would miss stay finer.
         prune: the share of the kernels' numbers that become 0, the smallest ones, from 0 to below 1.
+        cache: keep what was converted and verified, and use what earlier builds kept
+            (:mod:`tfjs_bundle.cache`).
     """
 
     name: str | None = None
@@ -103,6 +106,7 @@ class BuildOptions:
     data: Path | None = None
     quantize: str = "none"
     prune: float = 0.0
+    cache: bool = True
 
 
 def options(

@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import brotli
 
 from tfjs_bundle.bundle import LOADER, MANIFEST
-from tfjs_bundle.convert.info import ModelInfo
 from tfjs_bundle.errors import OutputError
 from tfjs_bundle.form import Use
-from tfjs_bundle.graph import serde
 from tfjs_bundle.graph.ir import GraphModel, Signature
 from tfjs_bundle.graph.kernels import BackendSupport
-from tfjs_bundle.graph.program import Program
-from tfjs_bundle.graph.program import dump as dump_program
 from tfjs_bundle.presentation import Presentation
 from tfjs_bundle.site.render import Content, ModelFile, Site, SiteSpec, runtime_directory
 from tfjs_bundle.source.identify import SourceFile
+
+if TYPE_CHECKING:
+    from tfjs_bundle.graph.program import Program
 
 #: Role of the file with the preprocessing program, and kind of the inputs that it takes.
 PROGRAM = "program"
@@ -35,7 +35,7 @@ _NOT_FIRST = frozenset(("wasm-plain", "wasm-threaded-simd", "wasm-thread"))
 
 
 #: By sha256: the runtime is the same in every build, and the shards in most of one model.
-_compressed_sizes: dict[str, int] = {}
+compressed_sizes: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ def pack(
         UnsupportedModelError: something in the program cannot be written.
         OutputError: ``workspace`` is full, or cannot be written.
     """
+    from tfjs_bundle.graph import program as programs
+    from tfjs_bundle.graph import serde
+
     directory = Path(tempfile.mkdtemp(dir=workspace, prefix="shards-"))
     model = serde.dump(graph, GENERATED_BY, shard_size)
     files = {"model/model.json": ModelFile(model.model_json, "model")}
@@ -72,7 +75,7 @@ def pack(
         files[f"model/{shard.name}"] = ModelFile(path, "weights")
     if program is not None:
         edges = ([spec.name for spec in specs] for specs in (graph.signature.inputs, graph.signature.outputs))
-        document = dump_program(program, *edges)
+        document = programs.dump(program, *edges)
         digest = hashlib.sha256(document).hexdigest()
         files[f"model/{digest[: serde.HASH_DIGITS]}.json"] = ModelFile(document, PROGRAM)
     if golden is not None:
@@ -86,45 +89,39 @@ class Packed:
 
     Attributes:
         signature: as converted.
-        info: what Keras says of the model; ``None`` for a TF.js ``model.json``.
+        model_name: Keras's own name for the model, empty where there is none.
+        keras_version: the one that wrote the model, where it is known.
+        versions: of what read it, by name.
         uses: what it does with its inputs, by name.
         backends: what each can run.
         files: under ``model/``, by path.
-        program: the part that is not TF.js's to run, if there is one.
+        program_inputs: what the part takes that is not TF.js's to run; ``None`` where there is none.
     """
 
     signature: Signature
-    info: ModelInfo | None
+    model_name: str
+    keras_version: str | None
+    versions: Mapping[str, str]
     uses: Mapping[str, Use]
     backends: Mapping[str, BackendSupport]
     files: Mapping[str, ModelFile]
-    program: Program | None
-
-    @property
-    def model_name(self) -> str:
-        """Keras's own name for the model, empty where there is none."""
-        return self.info.model_name if self.info else ""
+    program_inputs: tuple[str, ...] | None
 
 
 def describe(
     file: SourceFile, packed: Packed, presentation: Presentation, warnings: tuple[str, ...]
 ) -> SiteSpec:
     """Gather what the site is rendered from."""
-    info, program = packed.info, packed.program
     return SiteSpec(
         name=presentation.name,
-        created_with={"tfjs-bundle": version("tfjs-bundle"), **(info.versions if info else {})},
-        source={
-            "format": file.format,
-            "sha256": file.sha256,
-            "keras_version": info.keras_version if info else None,
-        },
+        created_with={"tfjs-bundle": version("tfjs-bundle"), **packed.versions},
+        source={"format": file.format, "sha256": file.sha256, "keras_version": packed.keras_version},
         inputs=presentation.inputs,
         outputs=presentation.outputs,
         model_files=packed.files,
         backends={name: entry.to_json() for name, entry in packed.backends.items()},
-        preprocessing={**presentation.preprocessing, **_programs(presentation, packed.files, program)},
-        requires_loader=program is not None,
+        preprocessing={**presentation.preprocessing, **_programs(presentation, packed)},
+        requires_loader=packed.program_inputs is not None,
         labels=presentation.labels,
         task=presentation.task,
         form=presentation.form,
@@ -133,12 +130,10 @@ def describe(
     )
 
 
-def _programs(
-    presentation: Presentation, files: Mapping[str, ModelFile], program: Program | None
-) -> dict[str, dict[str, str]]:
+def _programs(presentation: Presentation, packed: Packed) -> dict[str, dict[str, str]]:
     """Say of each input that the program takes where it is; a picture goes its own way first."""
-    taken = {spec.name for spec in program.inputs} if program else set()
-    path = next((path for path, file in files.items() if file.role == PROGRAM), "")
+    taken = packed.program_inputs or ()
+    path = next((path for path, file in packed.files.items() if file.role == PROGRAM), "")
     return {
         info.name: {"kind": PROGRAM, "file": path}
         for info in presentation.inputs
@@ -168,12 +163,12 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
 
 def _compressed(content: Content, sha256: str) -> int:
     """Return the compressed size; a file whose sha256 was met before is not read again."""
-    size = _compressed_sizes.get(sha256)
+    size = compressed_sizes.get(sha256)
     if size is None:
         data = content.read_bytes() if isinstance(content, Path) else bytes(content)
         size = len(brotli.compress(data, quality=5))
         if sha256:
-            _compressed_sizes[sha256] = size
+            compressed_sizes[sha256] = size
     return size
 
 

@@ -1,45 +1,33 @@
-"""The story of a build, straight down: values in, values out."""
+"""The story of a build, straight down: values in, values out.
+
+What converts, predicts and verifies is imported when it has something to do: a build that finds its model
+in the cache takes less time than those imports.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from tfjs_bundle import convert, pack
 from tfjs_bundle.bundle import Bundle
-from tfjs_bundle.cache import Cache, model_key
-from tfjs_bundle.compress import Recipe, Sensitivity, compress
-from tfjs_bundle.compress.cost import Cost
-from tfjs_bundle.compress.cost import compare as compare_outputs
-from tfjs_bundle.compress.outputs import Outputs, affordable_rows, before_squashing
-from tfjs_bundle.compress.prune import LEVELS
-from tfjs_bundle.compress.weights import weights_of
+from tfjs_bundle.cache import Cache, identified, model_key, parity_key
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
-from tfjs_bundle.errors import UnsupportedModelError
-from tfjs_bundle.graph import kernels, passes
-from tfjs_bundle.graph.ir import GraphModel
-from tfjs_bundle.graph.partition import Partitioned, partition
-from tfjs_bundle.graph.ranges import input_ranges
-from tfjs_bundle.graph.vocabulary import input_uses
-from tfjs_bundle.presentation import Presentation, present
+from tfjs_bundle.model import Model
+from tfjs_bundle.presentation import present
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
-from tfjs_bundle.site.npm import render_package
 from tfjs_bundle.site.render import render
 from tfjs_bundle.site.templates import doubts
 from tfjs_bundle.source.identify import SourceFile, identify
-from tfjs_bundle.verify.cases import SCALES, Case, first_rows, golden_json
-from tfjs_bundle.verify.parity import run as run_parity
-from tfjs_bundle.verify.parity import verify_build, verify_golden
-from tfjs_bundle.verify.plan import Plan, plan
 from tfjs_bundle.verify.report import ParityReport
-from tfjs_bundle.verify.samples import pools
+
+#: Key of the compressed sizes of files, which take longer to find out than all else of a rebuild.
+_SIZES, _SIZES_KEPT = "compressed sizes", 4096
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,7 @@ class BuildResult:
         parity: what verification measured, or why it did not.
         seconds: wall-clock, by stage.
         warnings: sentences, in the order they arose.
+        reused: the model is as an earlier build converted it.
     """
 
     bundle: Bundle
@@ -59,6 +48,7 @@ class BuildResult:
     parity: ParityReport
     seconds: dict[str, float]
     warnings: tuple[str, ...]
+    reused: bool = False
 
 
 def build(
@@ -80,12 +70,17 @@ def build(
     """
     stage.check_output(output)
     child.progress = progress
-    with nullcontext(cache) if cache else Cache() as kept:
+    cache = cache or Cache()
+    with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary:
+        workspace = Path(temporary)
         with progress.stage("read", "Reading the source"):
-            file = source if isinstance(source, SourceFile) else identify(source)
+            file = source if isinstance(source, SourceFile) else identified(source, cache, workspace)
             stage.refuse_source_inside(file.path, output)
             key = model_key(file, options)
-        model = kept.get(key, lambda workspace: _prepare(file, options, progress, child, workspace))
+            kept: Model | None = cache.find(key, workspace)
+        model = kept or _prepare(file, options, progress, child, workspace)
+        if not kept:
+            cache.keep(key, model)
         for warning in model.warnings:
             progress.warn(warning)
         with progress.stage("render", "Rendering the site"):
@@ -97,114 +92,72 @@ def build(
             for doubt in doubts(options.template):  # for whoever builds, not for who visits
                 progress.warn(doubt)
             if options.format == "npm":
+                from tfjs_bundle.site.npm import render_package
+
                 site = render_package(spec, package=options.package, template=options.template)
             else:
                 site = render(spec, template=options.template)
-            sizes = pack.measure(site)
+            with _known_sizes(cache, workspace):
+                sizes = pack.measure(site)
         with stage.staged(site, output) as staging:
-            report = kept.get(key and f"{key} parity", lambda _: _verify(staging, model, options, progress))
+            report = _verify(staging, model, key, options, progress, cache, workspace)
             report = replace(report, compression=model.cost)
             stage.write_parity(staging, report.dumps())
             stage.publish(staging, output)
     bundle = replace(site.bundle, directory=output)
-    return BuildResult(bundle, sizes, report, dict(progress.seconds), tuple(progress.warnings))
+    return BuildResult(
+        bundle, sizes, report, dict(progress.seconds), tuple(progress.warnings), kept is not None
+    )
 
 
-@dataclass(frozen=True)
-class _Model:
-    """What a build makes of its source whatever the page looks like.
-
-    Attributes:
-        reference: what the weights that the bundle carries give.
-        cost: what compression made of the source's outputs; ``None`` where nothing was compressed.
-        warnings: sentences, in the order they arose.
-    """
-
-    packed: pack.Packed
-    reference: _Reference
-    cost: Cost | None
-    warnings: tuple[str, ...]
+@contextmanager
+def _known_sizes(cache: Cache, workspace: Path) -> Iterator[None]:
+    """Let files that an earlier build has compressed be measured without that."""
+    known = pack.compressed_sizes
+    known.update(cache.find(_SIZES, workspace) or {})
+    before = len(known)
+    yield
+    if len(known) > before:
+        cache.keep(_SIZES, dict(list(known.items())[-_SIZES_KEPT:]))
 
 
 def _prepare(
     file: SourceFile, options: BuildOptions, progress: Progress, child: Child, workspace: Path
-) -> _Model:
-    """Convert the model, lower it, predict its reference and pack it into files in ``workspace``."""
-    with progress.stage("convert", "Converting"):
-        converted = convert.convert(file, options, child, workspace)
-    with progress.stage("lower", "Lowering what TensorFlow.js lacks"):
-        parts = partition(converted.graph)
-        graph = passes.optimize(passes.lower(parts.graph))
-        backends = kernels.support(graph)
-    with progress.stage("reference", "Predicting the reference"):
-        signature, uses = converted.graph.signature, input_uses(parts.program)
-        presentation = present(file.name, converted.model_name, signature, options, progress, uses)
-        reference = _predict(converted, parts, presentation, options, progress, child)
-        cases = reference.plan
-    cost = None
-    recipe = Recipe(options.quantize, options.prune)
-    if recipe != Recipe():
-        with progress.stage("compress", "Compressing the weights"):
-            outputs = Outputs(converted.graph, parts, child)
-            graph, reference, cost = _compress(graph, recipe, outputs, reference, options, progress)
-    child.release()
-    with progress.stage("pack", "Packing the weights"):
-        golden_file = golden_json(cases.golden, reference.golden) if cases.golden else None
-        files = pack.pack(graph, parts.program, golden_file, options.shard_size, workspace)
-    packed = pack.Packed(signature, converted.info, uses, backends, files, parts.program)
-    return _Model(packed, reference, cost, tuple(progress.warnings))
+) -> Model:
+    from tfjs_bundle.prepare import prepare
+
+    return prepare(file, options, progress, child, workspace)
 
 
-def _compress(
-    graph: GraphModel,
-    recipe: Recipe,
-    outputs: Outputs,
-    source: _Reference,
+def _verify(
+    staging: Path,
+    model: Model,
+    model_key: str | None,
     options: BuildOptions,
     progress: Progress,
-) -> tuple[GraphModel, _Reference, Cost]:
-    """Return the compressed graph, what it predicts, and what that is beside the source's predictions."""
-    compressed = compress(graph, recipe, _sensitivity(graph, recipe, outputs, source.plan.typical))
-    for warning in compressed.warnings:
+    cache: Cache,
+    workspace: Path,
+) -> ParityReport:
+    """Compare the staged site with what the source predicted, or say how that went before."""
+    if options.verify is False:
+        return ParityReport(reason="--no-verify was given")
+    key = parity_key(model_key)
+    report: ParityReport | None = cache.find(key, workspace)
+    if report is None:
+        from tfjs_bundle.verify.parity import verify_build
+
+        with progress.stage("verify", "Verifying in Chromium"):
+            reference = model.reference.get()
+            report = verify_build(
+                staging, reference.plan.parity, reference.parity, model.packed.backends, options, progress
+            )
+        if report.backends:  # something was run
+            cache.keep(key, report)
+    if options.verify:
+        report.raise_if_nothing_ran()
+    for warning in report.omissions():
         progress.warn(warning)
-    progress.step("predicting with the compressed weights")
-    outputs.load(compressed.graph)
-    reference = replace(
-        source,
-        golden=tuple(outputs.predict(case.inputs) for case in source.plan.golden),
-        parity=tuple(outputs.predict(case.inputs) for case in source.plan.parity),
-    )
-    usual = [index for index, case in enumerate(source.plan.parity) if not case.awkward]
-    cost = Cost(
-        str(recipe),
-        compressed.schemes,
-        compressed.sparsity,
-        compare_outputs(
-            [source.parity[index] for index in usual], [reference.parity[index] for index in usual]
-        ),
-        "the data" if options.data else "random inputs",
-    )
-    return compressed.graph, reference, cost
-
-
-def _sensitivity(graph: GraphModel, recipe: Recipe, outputs: Outputs, cases: Sequence[Case]) -> Sensitivity:
-    """Return what asks the outputs of ``cases`` how far they move, for as many rows as are worth it."""
-    weights = [weight for weight in weights_of(graph) if weight.main]
-    if not cases or not weights or not graph.signature.outputs:
-        return Sensitivity()
-    kernels_pruned = sum(weight.kernel for weight in weights) if recipe.prune else 0
-    runs = len(weights) * (recipe.quantize != "none") + len(LEVELS) * kernels_pruned
-    outputs.load(before_squashing(graph), [weight.name for weight in weights])
-    return Sensitivity(outputs.damage(first_rows(cases, outputs.inputs, affordable_rows(graph, runs))))
-
-
-def _verify(staging: Path, model: _Model, options: BuildOptions, progress: Progress) -> ParityReport:
-    """Compare the staged site with what the source predicted."""
-    reference = model.reference
-    with progress.stage("verify", "Verifying in Chromium"):
-        return verify_build(
-            staging, reference.plan.parity, reference.parity, model.packed.backends, options, progress
-        )
+    return report
 
 
 def verify(location: str, against: Path | None, options: BuildOptions, progress: Progress) -> ParityReport:
@@ -216,6 +169,11 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
     Raises:
         BundleError: the bundle, the source or the browser is at fault.
     """
+    from tfjs_bundle.graph.partition import partition
+    from tfjs_bundle.verify.parity import run as run_parity
+    from tfjs_bundle.verify.parity import verify_golden
+    from tfjs_bundle.verify.reference import predict
+
     if against is None:
         report = verify_golden(location, backends=options.backends, progress=progress)
     else:
@@ -228,7 +186,7 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             signature = converted.graph.signature
             presentation = present(location, converted.model_name, signature, options, progress)
             parts = partition(converted.graph)
-            reference = _predict(converted, parts, presentation, options, progress, child)
+            reference = predict(converted, parts, presentation, options, progress, child)
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(
                 location,
@@ -238,52 +196,3 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
                 progress=progress,
             )
     return report
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """What the source itself predicts, case by case of the plan, by output name."""
-
-    plan: Plan
-    golden: tuple[dict[str, np.ndarray], ...]
-    parity: tuple[dict[str, np.ndarray], ...]
-
-
-def _predict(
-    converted: convert.Converted,
-    parts: Partitioned,
-    presentation: Presentation,
-    options: BuildOptions,
-    progress: Progress,
-    child: Child,
-) -> _Reference:
-    """Choose what is predicted, from values that the model takes, and predict it.
-
-    Raises:
-        UnsupportedModelError: the model takes none of the sizes that are tried where it leaves them open.
-    """
-    graph = converted.graph
-    ranges = {**presentation.ranges(), **input_ranges(graph)}
-    open_sizes = any(spec.shape is None or None in spec.shape[1:] for spec in graph.signature.inputs)
-    failures = []
-    for scale in SCALES if open_sizes and options.data is None else SCALES[:1]:
-        cases = plan(
-            graph.signature,
-            ranges,
-            options.data,
-            progress,
-            comparable=not converted.random,
-            nan=bool(graph.ops() & {"IsNan", "Bucketize"}),
-            choices=pools(input_uses(parts.program)),
-            scale=scale,
-        )
-        try:
-            golden = tuple(convert.predict(converted, case.inputs, child) for case in cases.golden)
-            parity = tuple(convert.predict(converted, case.inputs, child) for case in cases.parity)
-        except UnsupportedModelError as failure:
-            if child.pid is None:  # not the sizes: TensorFlow's process ended, and the model is gone with it
-                raise
-            failures.append(failure)
-        else:
-            return _Reference(cases, golden, parity)
-    raise failures[0]

@@ -33,6 +33,7 @@ def to_json(result: BuildResult, reads: Sequence[Path] = ()) -> dict[str, Any]:
             "first_visit_compressed": result.sizes.first_visit_compressed,
         },
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "reused": result.reused,
         "parity": result.parity.to_json(),
         "warnings": list(result.warnings),
         "reads": list(dict.fromkeys(str(path.absolute()) for path in reads)),
@@ -49,10 +50,7 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
                 f"size    {format_bytes(sizes.total)}, of which weights {format_bytes(sizes.weights)}\n"
                 f"visit   {format_bytes(sizes.first_visit)} to the first prediction on wasm, "
                 f"{format_bytes(sizes.first_visit_compressed)} with brotli\n"
-                f"time    {sum(result.seconds.values()):.1f} s: "
-                + ", ".join(
-                    f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1
-                )
+                f"time    {_time(result)}"
             ),
             (0, 0, 0, 2),
         ),
@@ -77,6 +75,14 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             )
         )
     return Group(*lines)
+
+
+def _time(result: BuildResult) -> str:
+    total = f"{sum(result.seconds.values()):.1f} s"
+    parts = [f"{stage} {seconds:.1f}" for stage, seconds in result.seconds.items() if seconds >= 0.1]
+    if result.reused:
+        parts.append("the model is an earlier build's")
+    return f"{total}: {', '.join(parts)}" if parts else total
 
 
 def _as_npm_takes_it(directory: Path | None) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 
 import pytest
 from blocks import ROOT, Reader, blocks
-
-from tfjs_bundle.cache import Cache
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -39,10 +37,9 @@ def built() -> dict:
 
 
 @pytest.fixture(scope="session")
-def cache():
+def cache(tmp_path_factory):
     """What builds keep for the next one; with it a build takes a second."""
-    with Cache() as cache:
-        yield cache
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
@@ -58,7 +55,7 @@ def reader(tmp_path, monkeypatch, chromium, child, cache, built) -> Reader:
     for name in ("tfjs_bundle.convert.child", "tfjs_bundle.pipeline", "tfjs_bundle.serve.session"):
         user = import_module(name)
         monkeypatch.setattr(user, "Child", shared)
-        monkeypatch.setattr(user, "Cache", lambda: nullcontext(cache), raising=False)
+    monkeypatch.setenv("TFJS_BUNDLE_CACHE", str(cache))
     monkeypatch.setattr(child, "interrupt", lambda: None)  # what ends a preview, and would end TensorFlow
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "demo_site" / "digits.keras", tmp_path / "model.keras")

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from tfjs_bundle.errors import ParityError
-from tfjs_bundle.verify.metrics import Difference
+from tfjs_bundle.verify.difference import Difference
 from tfjs_bundle.verify.report import BackendParity, ParityReport, worst_of
 
 GOOD = Difference(

@@ -1,4 +1,7 @@
-"""From a source to a GraphModel, and the reference predictions that parity compares with."""
+"""From a source to a GraphModel, and the reference predictions that parity compares with.
+
+Importing this package imports nothing heavy: a build that finds its model in the cache converts nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tfjs_bundle.convert import native, tensorflowjs
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
-from tfjs_bundle.graph import serde
-from tfjs_bundle.graph.dtypes import tfjs_tensor
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.kernels import layer_of
 from tfjs_bundle.source.custom import OUTSIDE_OPS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tfjs_bundle.config import BuildOptions
     from tfjs_bundle.convert.info import ModelInfo
     from tfjs_bundle.source.identify import SourceFile
-
-CONVERTERS = {"native": native.convert, "tensorflowjs": tensorflowjs.convert}
 
 #: Ops that draw random numbers.
 _RANDOM_OPS = frozenset(
@@ -82,6 +80,9 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
     Raises:
         SourceError, UnsupportedModelError, UsageError: see there.
     """
+    from tfjs_bundle.convert import native, tensorflowjs
+    from tfjs_bundle.graph import serde
+
     if file.format == "tfjs-layers":
         raise SourceError(
             f"{file.path} is a TensorFlow.js layers model, which cannot be read yet.",
@@ -105,7 +106,8 @@ def convert(file: SourceFile, options: BuildOptions, child: Child, workspace: Pa
             },
         )
         file.refuse_if_changed()  # what was identified is what stands in the manifest and keys the cache
-        graph = CONVERTERS[options.converter](child, info, workspace)
+        converters = {"native": native.convert, "tensorflowjs": tensorflowjs.convert}
+        graph = converters[options.converter](child, info, workspace)
     return Converted(graph, info, _draws_random_numbers(graph, options.allow_random))
 
 
@@ -117,6 +119,8 @@ def predict(converted: Converted, inputs: dict[str, np.ndarray], child: Child) -
     floats, as the trace does: these are traced here too. For a TF.js ``model.json`` it is the graph as it was
     read, run by TensorFlow's kernels.
     """
+    from tfjs_bundle.graph.dtypes import tfjs_tensor
+
     signature = converted.graph.signature
     values = [inputs[spec.name].astype(_numpy_dtype(spec.source_dtype)) for spec in signature.inputs]
     if converted.info is None:
@@ -142,6 +146,8 @@ def _draws_random_numbers(graph: GraphModel, allowed: bool) -> bool:
 
 
 def _refuse_nan(graph: GraphModel) -> None:
+    import numpy as np
+
     for name, value in graph.weights().items():
         if value.dtype.kind == "f" and np.isnan(value).any():
             raise SourceError(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tfjs_bundle.graph.ir import Node, node_name
-from tfjs_bundle.graph.program import Program
+
+if TYPE_CHECKING:
+    from tfjs_bundle.graph.program import Program
 
 #: Ops that hand their first input on, its values unchanged.
 _HAND_ON = frozenset(("Identity", "Reshape", "ExpandDims", "Squeeze", "Cast", "Snapshot", "StopGradient"))

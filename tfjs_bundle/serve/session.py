@@ -13,7 +13,7 @@ from typing import Any
 
 from tfjs_bundle import config as configuration
 from tfjs_bundle import pipeline
-from tfjs_bundle.cache import Cache
+from tfjs_bundle.cache import Cache, users_cache
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.progress import Event, Progress
 from tfjs_bundle.serve.compress import compressing
@@ -93,7 +93,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Session:
-    """A preview that is served, and what builds for it; see :func:`session`."""
+    """A preview that is served, and what builds for it; see :func:`session`.
+
+    Attributes:
+        cache: in place of the user's where that is turned off: a preview builds one model again and again.
+    """
 
     preview: Preview
     server: Server
@@ -141,7 +145,10 @@ class Session:
             output = preview.new_output()
             progress = Progress(heard)
             as_page = dataclasses.replace(options(), format="site")  # a package has nothing to look at
-            result = pipeline.build(source, output, as_page, progress, self.child, self.cache)
+            cache = users_cache(as_page.cache)
+            if cache.directory is None:
+                cache = self.cache
+            result = pipeline.build(source, output, as_page, progress, self.child, cache)
             new = preview.built(output)
         except Exception as error:  # a preview outlives even our own bugs
             outdated = has_news()
@@ -164,8 +171,8 @@ def session(host: str, port: int) -> Iterator[Session]:
     with (
         tempfile.TemporaryDirectory(prefix="tfjs-bundle-serve-") as temporary,
         Child() as child,
-        Cache() as cache,
     ):
+        cache = Cache(Path(temporary) / "cache")
         preview = Preview(Path(temporary))
         server = start(compressing(application(preview)), host=host, port=port)
         try:

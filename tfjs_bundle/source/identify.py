@@ -202,7 +202,7 @@ def _keras_archive(path: Path) -> SourceFile:
         "keras",
         _sha256(path),
         path.stat().st_size,
-        _name(path),
+        default_name(path),
         version if isinstance(version, str) else None,
     )
 
@@ -299,7 +299,7 @@ def _hdf5(path: Path) -> SourceFile:
         )
     _json(path, "model_config", attributes["model_config"].encode())
     return SourceFile(
-        path, "h5", _sha256(path), path.stat().st_size, _name(path), attributes.get("keras_version")
+        path, "h5", _sha256(path), path.stat().st_size, default_name(path), attributes.get("keras_version")
     )
 
 
@@ -353,7 +353,7 @@ def _saved_model(path: Path) -> SourceFile:
                 f"{path} is not whole: {len(shards)} of {total} variables.data files are there.", again
             )
     digest, size = _sha256_of_files(path, [file for file in path.rglob("*") if file.is_file()])
-    return SourceFile(path, "savedmodel", digest, size, _name(path))
+    return SourceFile(path, "savedmodel", digest, size, default_name(path))
 
 
 def _tfjs(path: Path) -> SourceFile:
@@ -391,7 +391,7 @@ def _tfjs(path: Path) -> SourceFile:
             raise SourceError(f"{path} is not whole: {shard} is missing.", "Copy the whole directory again.")
         shards.append(shard)
     digest, size = _sha256_of_files(path.parent, [path, *shards])
-    return SourceFile(path, kind, digest, size, _name(path.parent if path.stem == "model" else path))
+    return SourceFile(path, kind, digest, size, default_name(path.parent if path.stem == "model" else path))
 
 
 # --- small things ----------------------------------------------------------------------------------
@@ -427,7 +427,8 @@ def _short(error: BaseException) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") + "."
 
 
-def _name(path: Path) -> str:
+def default_name(path: Path) -> str:
+    """Return what a bundle of the source at ``path`` is called where nobody says."""
     path = Path(os.path.normpath(path.absolute()))  # not resolve(): the user knows a link by its own name
     name = path.name
     if name.isdigit() and path.parent.name:  # TensorFlow Serving's model/1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfjs_bundle.errors import MissingBrowserError
+from tfjs_bundle.source.marks import mark
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -96,6 +97,18 @@ def find_chromium(playwright: Playwright | None = None) -> str | None:
         if os.access(path, os.X_OK):
             return path
     return None
+
+
+def identity() -> str:
+    """Return what tells one browser from another, or from what it is after an update.
+
+    Playwright's own download goes by Playwright's version, which is not among this.
+
+    Raises:
+        MissingBrowserError: :data:`VARIABLE` names something that is no executable file.
+    """
+    executable = find_chromium()
+    return f"{executable} {mark(Path(executable)) if executable else ''}"
 
 
 def launch(playwright: Playwright) -> Browser:

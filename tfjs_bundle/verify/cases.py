@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfjs_bundle.errors import UsageError
-from tfjs_bundle.verify.metrics import ATOL, RTOL, Expected, text_of, tfjs_dtype_of
+from tfjs_bundle.verify.difference import ATOL, RTOL
+from tfjs_bundle.verify.metrics import Expected, text_of, tfjs_dtype_of
 from tfjs_bundle.verify.samples import AWKWARD, pick, rows
 
 #: Batch sizes of the cases drawn where the batch is open.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfjs_bundle.errors import BrowserError, ParityError
-from tfjs_bundle.verify.metrics import ATOL, RTOL, Difference
+from tfjs_bundle.verify.difference import ATOL, RTOL, Difference
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -150,6 +150,14 @@ class ParityReport:
             raise BrowserError(
                 f"Nothing was verified. {self.describe()}", "Name backends that run here with --backend."
             )
+
+    def omissions(self) -> list[str]:
+        """Say of each backend that could not be compared why not."""
+        return [
+            f"Parity on {entry.backend} was not run: {entry.reason}.".replace("..", ".")
+            for entry in self.backends
+            if entry.status == NOT_RUN
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""

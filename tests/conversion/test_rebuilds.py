@@ -1,23 +1,29 @@
-"""What builds of one caller keep: found by content, used only where it would come out the same."""
+"""What builds keep for the next one: found by content, used only where it would come out the same."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
 
 import pytest
 
 from tfjs_bundle import pipeline
-from tfjs_bundle.cache import Cache, model_key
+from tfjs_bundle.cache import VARIABLE, Cache, model_key
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.errors import SourceError
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.source.identify import identify
+from tfjs_bundle.verify.report import BackendParity, ParityReport
 
 pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture
-def cache():
-    with Cache() as cache:
-        yield cache
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +49,7 @@ def test_a_build_with_other_labels_converts_nothing_and_equals_one_without_a_cac
     labels = [f"class {number}" for number in range(4)]
     build(source, tmp_path / "first", child, cache)
     again = build(source, tmp_path / "again", child, cache, labels=labels, name="Other words")
+    assert again.reused
     assert set(again.seconds) == {"read", "render"}
     build(source, tmp_path / "fresh", child, None, labels=labels, name="Other words")
     assert files_of(tmp_path / "again") == files_of(tmp_path / "fresh")
@@ -99,25 +106,46 @@ def test_a_model_with_custom_code_is_never_kept(source):
     assert model_key(identify(source), BuildOptions(custom_objects="layers.py")) is None
 
 
-def test_an_entry_lasts_while_it_is_among_the_last_four(cache):
-    directories = {}
+def test_another_process_builds_with_other_labels_where_tensorflow_cannot_even_be_imported(
+    source, tmp_path, child, cache
+):
+    build(source, tmp_path / "first", child, cache)
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('nothing is to be converted')")
+    given = ("--name", "Other words", "--no-verify", "--json")
+    told = subprocess.run(
+        [sys.executable, "-m", "tfjs_bundle", "build", source, "-o", tmp_path / "site", *given],
+        env={
+            **os.environ,
+            VARIABLE: str(cache.directory),
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+        },
+        capture_output=True,
+        check=True,
+    )
+    again = json.loads(told.stdout)
+    assert again["reused"]
+    assert set(again["seconds"]) == {"read", "render"}
+    first, other = ((tmp_path / name / "model" / "model.json").read_bytes() for name in ("first", "site"))
+    assert first == other
 
-    def make(directory):
-        (directory / "weights").write_bytes(b"1")
-        return directory
 
-    for key in "abcd":
-        directories[key] = cache.get(key, make)
-    assert cache.get("a", make) == directories["a"]
-    cache.get("e", make)
-    assert not directories["b"].exists()
-    assert (cache.get("a", make) / "weights").read_bytes() == b"1"
+def test_what_was_kept_without_verification_is_verified_with_the_reference_that_was_kept(
+    source, tmp_path, child, cache, monkeypatch
+):
+    build(source, tmp_path / "site", child, cache)
+    seen = []
 
+    def verified(directory, cases, references, *_):
+        seen.extend(zip(cases, references, strict=True))
+        return ParityReport(backends=(BackendParity("cpu", "passed"),))
 
-def test_what_fails_is_not_kept(cache):
-    def fail(directory):
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        cache.get("a", fail)
-    assert cache.get("a", lambda _: "made") == "made"
+    monkeypatch.setattr(import_module("tfjs_bundle.verify.parity"), "verify_build", verified)
+    options = BuildOptions()
+    first = pipeline.build(source, tmp_path / "site", options, Progress(), child, cache)
+    again = pipeline.build(source, tmp_path / "site", options, Progress(), child, cache)
+    assert first.reused
+    assert first.parity == again.parity
+    (case, reference), *_ = seen
+    assert case.inputs["image"].dtype == "float32"
+    assert all(value.dtype == "float32" for value in reference.values())
+    assert len(seen) == len({case.name for case, _ in seen})  # the second build verified nothing
