@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import tensorflow as tf
 
 from tfjs_bundle.convert.execute import prepare
 from tfjs_bundle.graph.ir import GraphModel, Node, Signature, TensorSpec
@@ -26,8 +25,9 @@ class Variants:
 
     def __init__(self, graph: GraphModel, varied: list[str]) -> None:
         names = set(varied)
-        # as TensorFlow keeps them: they are handed in with every run
-        self._values = {node.name: tf.constant(node.value) for node in graph.nodes if node.name in names}
+        self._values = {
+            node.name: node.value for node in graph.nodes if node.name in names and node.value is not None
+        }
         nodes = [_placeholder(node) if node.name in names else node for node in graph.nodes]
         specs = tuple(TensorSpec(name, None, "float32", "float32", f"{name}:0") for name in self._values)
         signature = Signature((*graph.signature.inputs, *specs), graph.signature.outputs)
