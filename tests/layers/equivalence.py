@@ -33,6 +33,7 @@ from tfjs_bundle.errors import BundleError  # noqa: E402
 from tfjs_bundle.graph import passes  # noqa: E402
 from tfjs_bundle.graph.ir import GraphModel, Node  # noqa: E402
 from tfjs_bundle.graph.partition import partition  # noqa: E402
+from tfjs_bundle.graph.passes.expand_fused_ops import expand_fused_ops  # noqa: E402
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes  # noqa: E402
 from tfjs_bundle.source.identify import identify  # noqa: E402
 from tfjs_bundle.verify.cases import awkward_cases, draw_cases  # noqa: E402
@@ -153,7 +154,7 @@ def widened(graph: GraphModel) -> GraphModel:
     def body(nodes: list[Node]) -> list[Node]:
         return [replace(node, attrs=wide(node.attrs)) for node in nodes]
 
-    graph = replace_nodes(graph, "FusedBatchNormV3", _spelled_out)
+    graph = replace_nodes(expand_fused_ops(graph), "FusedBatchNormV3", _spelled_out)
     functions = {
         name: replace(function, nodes=body(function.nodes), signature=wide(function.signature))
         for name, function in graph.functions.items()

@@ -61,6 +61,8 @@ from tfjs_bundle.graph.passes.narrow_casts import narrow_casts
 from tfjs_bundle.graph.passes.remove_no_ops import remove_no_ops
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.passes.return_list_items import return_list_items
+from tfjs_bundle.graph.passes.simplify_activations import simplify_activations
+from tfjs_bundle.graph.passes.simplify_normalizations import simplify_normalizations
 from tfjs_bundle.graph.passes.split_add_n import split_add_n
 from tfjs_bundle.graph.passes.split_dilated_batches import split_dilated_batches
 from tfjs_bundle.graph.passes.split_grouped_convolutions import split_grouped_convolutions
@@ -125,11 +127,12 @@ OPTIMIZING: tuple[Callable[[GraphModel], GraphModel], ...] = (
     fold_constants,
     merge_common_subexpressions,
     remove_no_ops,
+    simplify_activations,
+    simplify_normalizations,
     split_add_n,
     fold_batch_norm,
     merge_pads,
     fuse_bias_activation,
-    remove_unused,
 )
 
 
@@ -143,5 +146,5 @@ def lower(graph: GraphModel) -> GraphModel:
 def optimize(graph: GraphModel) -> GraphModel:
     """Rewrite a lowered graph into one that computes the same with less work."""
     for run in OPTIMIZING:
-        graph = run(graph)
+        graph = remove_unused(run(graph))  # a node that nothing needs looks like a user of others
     return graph

@@ -24,7 +24,7 @@ class Body:
 
     nodes: list[Node]
     kept: frozenset[str]
-    shapes: Mapping[str, Shape]
+    shapes: dict[str, Shape]
     in_function: bool
 
     def shape(self, tensor: str) -> Shape | None:
