@@ -86,6 +86,17 @@ architectures: runtime browser ## Compare whole architectures with Keras and wri
 real-models: runtime browser ## Build the models inside published packages and write docs/real-models.md
 	@$(PY) tests/architectures/real_report.py
 
+# MODELS=digits,mobilenet and CONTENDERS=ours,onnx measure a part; ROUNDS and VISITS say how often.
+MODELS ?=
+CONTENDERS ?=
+ROUNDS ?= 5
+VISITS ?= 2
+.PHONY: bench
+bench: runtime browser stock ## Measure our bundles beside other routes and write docs/benchmarks.md
+	@if [ -x $(STOCK)/bin/python ]; then \
+		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
+	$(PY) -m bench --models '$(MODELS)' --contenders '$(CONTENDERS)' --rounds $(ROUNDS) --visits $(VISITS)
+
 .PHONY: examples
 examples: runtime browser $(NODE_MODULES) ## Build every example, compare it with Keras, and write docs/bundlers.md
 	@TFJS_BUNDLE_EXAMPLES=1 $(PY) -m pytest -q tests/browser/test_examples.py

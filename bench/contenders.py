@@ -1,0 +1,131 @@
+"""Who is measured: how each converts a model, and the site that it makes of it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import ROOT
+from bench.peers import Peers
+from bench.process import Cost, run
+
+_PAGES = Path(__file__).parent / "pages"
+_ROUTES = Path(__file__).parent / "routes"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to predict.
+
+    Attributes:
+        title: how the document calls it.
+        needs: which kinds of :attr:`bench.peers.Peers.missing` it cannot do without.
+        convert: from a .keras file into a directory that is not there yet; returns what that cost. Contenders
+            that convert alike share the result.
+        site: from the converted model into a site of one visit's files: page, ``runtime/``, ``model/``.
+            None where nothing is served.
+        threads: the numbers of threads that it is measured with.
+    """
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    convert: Callable[[Peers, Path, Path], Cost]
+    site: Callable[[Peers, Path, Path], None] | None
+    threads: tuple[int, ...] = (1, 2)
+
+
+def convert_ours(peers: Peers, source: Path, directory: Path) -> Cost:
+    return run(
+        [sys.executable, "-m", "tfjs_bundle", "build", source, "--no-verify", "--no-cache", "-o", directory],
+        cwd=source.parent,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+
+
+def convert_tfjs(peers: Peers, source: Path, directory: Path) -> Cost:
+    return run([peers.stock, _ROUTES / "to_tfjs.py", source, directory])
+
+
+def convert_tflite(peers: Peers, source: Path, directory: Path) -> Cost:
+    directory.mkdir()
+    return run([sys.executable, _ROUTES / "to_tflite.py", source, directory / "model.tflite"])
+
+
+def convert_onnx(peers: Peers, source: Path, directory: Path) -> Cost:
+    directory.mkdir()
+    return run([peers.python, _ROUTES / "to_onnx.py", source, directory / "model.onnx"])
+
+
+def _site_ours(peers: Peers, converted: Path, site: Path) -> None:
+    shutil.copytree(converted, site)
+    _page("ours", site)
+
+
+def _site_tfjs(peers: Peers, converted: Path, site: Path) -> None:
+    tfjs = peers.packages / "@tensorflow"
+    _copy(tfjs / "tfjs" / "dist", ["tf.min.js"], site / "runtime")
+    names = ["tf-backend-wasm.min.js"] + [
+        f"tfjs-backend-wasm-{kind}.wasm" for kind in ("simd", "threaded-simd")
+    ]
+    _copy(tfjs / "tfjs-backend-wasm" / "dist", names, site / "runtime")
+    shutil.copytree(converted, site / "model")
+    _page("tfjs", site)
+
+
+def _site_litert(peers: Peers, converted: Path, site: Path) -> None:
+    packages = peers.packages / "@litertjs"
+    # Of its builds only those that this browser is given: brotli at its best takes most of a minute for each.
+    names = [f"litert_wasm_{kind}internal.{end}" for kind in ("", "threaded_") for end in ("js", "wasm")]
+    _copy(packages / "core" / "wasm", names, site / "runtime" / "wasm")
+    shutil.copyfile(packages / "core" / "dist" / "index.js", site / "runtime" / "litert.js")
+    shutil.copyfile(packages / "wasm-utils" / "dist" / "index.js", site / "runtime" / "wasm-utils.js")
+    shutil.copytree(converted, site / "model")
+    _page("litert", site)
+
+
+def _site_onnx(peers: Peers, converted: Path, site: Path) -> None:
+    names = ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]
+    _copy(peers.packages / "onnxruntime-web" / "dist", names, site / "runtime")
+    shutil.copytree(converted, site / "model")
+    _page("onnx", site)
+
+
+def _page(name: str, site: Path) -> None:
+    """The page beside what it measures; our own is no part of the bundle, which has an index.html already."""
+    shutil.copyfile(_PAGES / f"{name}.html", site / "bench.html")
+    _copy(_PAGES, ["measure.js", f"{name}.js"], site / "bench")
+
+
+def _copy(source: Path, names: list[str], target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(source / name, target / name)
+
+
+CONTENDERS = {
+    contender.name: contender
+    for contender in (
+        Contender("ours", "tfjs-bundle", (), convert_ours, _site_ours),
+        Contender("tfjs", "stock TF.js", ("npm", "stock"), convert_tfjs, _site_tfjs),
+        Contender("litert", "LiteRT.js", ("npm",), convert_tflite, _site_litert),
+        Contender("onnx", "ONNX Runtime Web", ("npm", "pip"), convert_onnx, _site_onnx),
+        Contender("native", "LiteRT, native", ("pip",), convert_tflite, None, (1,)),
+    )
+}
+
+
+#: What says where a bundle's files are, and is asked for again to see whether there is a new build.
+_ENTRY = ("loader.js", "sw.js", "bundle.json")
+
+
+def part_of(path: str) -> str:
+    """Return what a file of a site is: "runtime", "weights" (all of the model), "entry", or "page" (ours)."""
+    if path.startswith("model/"):
+        return "weights"
+    if path.startswith("runtime/"):
+        return "runtime"
+    return "entry" if path in _ENTRY else "page"

@@ -1,0 +1,12 @@
+import { loadModel } from "../loader.js";
+import { measure } from "./measure.js";
+
+measure(async ({ input, output, backend }) => {
+  const model = await loadModel({ backend, serviceWorker: true });
+  return {
+    threads: model.threads,
+    settled: () => model.offline,
+    predict: async (data) =>
+      (await model.predict({ [input.name]: { data, shape: input.shape } }))[output].data,
+  };
+});

@@ -1,0 +1,1 @@
+"""How each peer gets from a .keras file to its own format: scripts, measured from start to end."""
