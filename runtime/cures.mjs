@@ -25,6 +25,13 @@ const CURES = [
     `vec4(${LANES.map((lane) => `a.${lane} < 0.0 ? b.${lane} * a.${lane} : a.${lane}`)})`,
   ]),
 
+  // The same, as it stands in the shaders of fused convolutions and products.
+  ...["unary_op_util", "binary_op_util"].map((file) => [
+    `backend-webgpu/dist/${file}`,
+    /\(aLessThanZero \* \((\S+) \* a\)\) \+ \(\(vec4<f32>\(1\.0\) - aLessThanZero\) \* a\)/,
+    "select(a, $1 * a, a < vec4<f32>(0.0))",
+  ]),
+
   // One NaN keeps the three elements beside it from being clipped.
   [
     "backend-webgl/dist/clip_packed_gpu",

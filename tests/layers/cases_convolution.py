@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from case_tools import floats, functional, single, sizes
 from layer_case import LayerCase
 
@@ -254,6 +255,27 @@ def _residual(k: Any, x: Any) -> Any:
     return k.layers.Add()([x, k.layers.BatchNormalization(scale=False)(y)])
 
 
+def _normalized(k: Any, x: Any) -> Any:
+    y = k.layers.BatchNormalization()(k.layers.Conv2D(8, 3, strides=2)(k.layers.ZeroPadding2D(1)(x)))
+    y = k.layers.PReLU(shared_axes=(1, 2), alpha_initializer="glorot_uniform")(y)
+    y = k.layers.BatchNormalization()(k.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(y))
+    y = k.layers.BatchNormalization()(k.layers.MaxPooling2D(2)(k.layers.Activation("elu")(y)))
+    y = k.layers.BatchNormalization()(k.layers.Conv1D(5, 2)(k.layers.Reshape((-1, 4))(y)))
+    y = k.layers.BatchNormalization()(k.layers.Flatten()(k.layers.Activation("leaky_relu")(y)))
+    return k.layers.Dense(3, activation="sigmoid")(y)
+
+
+def _activated(k: Any, x: Any) -> list[Any]:
+    activations = [
+        k.layers.PReLU(shared_axes=(1, 2), alpha_initializer="ones"),
+        k.layers.ReLU(),
+        k.layers.ELU(),
+    ]
+    return [activation(k.layers.DepthwiseConv2D(1)(x)) for activation in activations]
+
+
+INFINITE = np.array([np.inf, -np.inf, 1, -1], np.float32)
+
 CASES = (
     *_plain(1),
     *_plain(2),
@@ -264,6 +286,18 @@ CASES = (
         "residual with batch normalization",
         functional([(6, 5, 3)], _residual),
         examples=((floats(3, 6, 5, 3),), (floats(1, 6, 5, 3, seed=1, low=-30, high=30),)),
+    ),
+    LayerCase(
+        "Conv2D",
+        "batch normalization before, behind and through everything",
+        functional([(13, 14, 3)], _normalized),
+        examples=((floats(3, 13, 14, 3),), (floats(1, 13, 14, 3, seed=1, low=-30, high=30),)),
+    ),
+    LayerCase(
+        "DepthwiseConv2D",
+        "activations of infinities",
+        functional([(6, 6, 4)], _activated),
+        examples=((np.broadcast_to(INFINITE, (2, 6, 6, 4)),),),
     ),
     single("Conv2D", "low-rank adapter", (6, 5, 3), {"filters": 4, "kernel_size": 3, "lora_rank": 2}),
     single(
