@@ -338,7 +338,15 @@ class _Maker:
 
     def _dense(self, x: str, shape: Shape) -> tuple[str, Shape]:
         units = self._draw.choice((4, 5, 8))
-        kernel = self.const(self.floats(shape[0], units, scale=shape[0] ** -0.5))
+        if self._draw.random() < 0.3:  # weights that are computed: of another shape, transposed, scaled
+            kernel = self.const(self.floats(units * shape[0], scale=shape[0] ** -0.5))
+            kernel = self.op(
+                "Reshape", [kernel, self.const(np.array([units, -1], np.int32))], None, Tshape=_INT
+            )
+            kernel = self.op("Mul", [kernel, self.number(0.5)], None)
+            kernel = self.op("Transpose", [kernel, self.const(np.array([1, 0], np.int32))], None, Tperm=_INT)
+        else:
+            kernel = self.const(self.floats(shape[0], units, scale=shape[0] ** -0.5))
         y = self.op("MatMul", [x, kernel], (units,), transpose_a={"b": False}, transpose_b={"b": False})
         return self._followed(y, (units,))
 
