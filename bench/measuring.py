@@ -122,6 +122,7 @@ def _convert(entry: Entry, peers: Peers) -> None:
     entry.result["convert"] = {"seconds": cost.seconds, "memory": cost.memory}
     if entry.contender.site:
         entry.contender.site(peers, entry.converted, site)
+        say(f"{entry.model.name}: compressing what is served, {entry.contender.title}")
         precompress(site)
         entry.site = site
 

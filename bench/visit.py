@@ -85,7 +85,7 @@ def visit(
         query = urlencode({"options": json.dumps({**options, "threads": threads, "backend": "wasm"})})
         process = find(mark) if memory else None
         before = Memory(lambda: process, interval=0.02)
-        during = Memory(lambda: process)
+        during = Memory(lambda: process, interval=0.1)
         if memory:
             with before:
                 page.wait_for_timeout(200)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
 import pytest
 
 from bench.contenders import part_of
 from bench.figures import Ratio, best_ratio
+from bench.host import LOOPBACK, Host, Network
 from bench.process import last_words
 from bench.report import document
 
@@ -53,6 +61,61 @@ def test_a_reload_that_downloads_weights_again_does_not_meet_the_goal():
     found["models"]["mobilenet"]["contenders"]["ours"]["again"]["wire"]["weights"] = 1
     goal = next(line for line in document(found).splitlines() if "in a warm reload" in line)
     assert goal.endswith("| not met |")
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A function that serves a file that does not shrink and one that does, over a network."""
+    monkeypatch.setattr("bench.host.WORK", tmp_path / "work")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "weights.bin").write_bytes(random.Random(1).randbytes(200_000))
+    (tmp_path / "site" / "script.js").write_text("let a;\n" * 1000)
+    with ExitStack() as stack:
+        yield lambda network: stack.enter_context(Host(tmp_path / "site", network))
+
+
+def get(url, **headers):
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def test_all_connections_share_the_bandwidth(host):
+    served = host(Network("slow", bytes_per_second=1e6))
+    begin = time.perf_counter()
+    with ThreadPoolExecutor() as pool:
+        sizes = pool.map(lambda _: len(get(f"{served.url}weights.bin")[2]), range(2))
+        assert list(sizes) == [200_000, 200_000]
+    assert time.perf_counter() - begin > 0.39
+
+
+def test_an_answer_comes_after_the_latency_of_the_connection_and_of_the_request(host):
+    served = host(Network("far", latency=0.1))
+    begin = time.perf_counter()
+    get(f"{served.url}script.js")
+    assert time.perf_counter() - begin > 0.19
+
+
+def test_what_was_sent_is_counted_as_it_went_over_the_wire(host):
+    served = host(LOOPBACK)
+    _, headers, body = get(f"{served.url}script.js")
+    assert headers["Content-Encoding"] == "br"
+    assert [(sent.path, sent.status, sent.size) for sent in served.forget()] == [
+        ("script.js", 200, len(body))
+    ]
+    assert len(body) < 100
+
+
+def test_a_file_that_the_visitor_has_is_not_sent_again(host):
+    served = host(LOOPBACK)
+    _, headers, _ = get(f"{served.url}weights.bin")
+    served.forget()
+    status, _, body = get(f"{served.url}weights.bin", **{"If-None-Match": headers["ETag"]})
+    assert (status, body) == (304, b"")
+    assert [sent.size for sent in served.forget()] == [0]
 
 
 def results():
