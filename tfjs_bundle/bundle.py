@@ -20,6 +20,11 @@ Kind = TypeVar("Kind")
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
 PARITY = "parity.json"
+#: What the search for the smallest weights within a budget measured, and its picture.
+COMPRESSION = "compression.json"
+COMPRESSION_PICTURE = "compression.svg"
+#: Written after all others, and for whoever built the bundle.
+MEASURED = (PARITY, COMPRESSION, COMPRESSION_PICTURE)
 LOADER = "loader.js"
 BACKENDS = ("webgpu", "webgl", "wasm", "cpu")
 
@@ -27,7 +32,7 @@ _DTYPES = ("float32", "int32", "bool", "string", "complex64")
 _KINDS = {str: "a text", bool: "true or false", int: "a whole number", list: "an array", dict: "an object"}
 
 #: Files that carry the digest of all others, or are written after them: outside ``files``.
-OUTSIDE_FILES = (MANIFEST, LOADER, "sw.js", PARITY)
+OUTSIDE_FILES = (MANIFEST, LOADER, "sw.js", *MEASURED)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tfjs_bundle import records
-from tfjs_bundle.config import BuildOptions
+from tfjs_bundle.config import AUTO, BuildOptions
 from tfjs_bundle.errors import MissingBrowserError, UsageError
 from tfjs_bundle.source.identify import SourceFile, default_name, identify
 from tfjs_bundle.source.marks import marks
@@ -148,16 +148,23 @@ def model_key(file: SourceFile, options: BuildOptions) -> str | None:
     values = {name: value for name, value in asdict(options).items() if name not in left_out}
     if options.data is not None and options.data.is_file():
         values["data"] = hashlib.sha256(options.data.read_bytes()).hexdigest()
+    if options.quantize == AUTO:  # measured in the browser that there is, if there is one to be used
+        values["measured by"] = "" if options.verify is False else _browser()
     given = [file.format, file.sha256, file.name, values, surroundings()]
     return json.dumps(given, sort_keys=True, default=str)
 
 
 def parity_key(model: str | None) -> str | None:
     """Return what decides the parity of the model with the key ``model``: that, and the browser."""
+    browser = _browser()
+    return model and browser and f"parity {browser} {model}"
+
+
+def _browser() -> str | None:
     from tfjs_bundle.verify.browser import identity
 
     try:
-        return model and f"parity {identity()} {model}"
+        return identity()
     except MissingBrowserError:  # verification will say so
         return None
 

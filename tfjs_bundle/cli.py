@@ -103,7 +103,10 @@ _reading = _options(
 )
 _verifying = _options(
     click.option(
-        "--data", type=_PATH, metavar="FILE.npz", help="Inputs to verify with; keys are input names."
+        "--data",
+        type=_PATH,
+        metavar="FILE.npz",
+        help="Inputs to verify and to measure compression with, by input name; `y` holds labels.",
     ),
     click.option(
         "--backend",
@@ -132,7 +135,8 @@ _compressing = _options(
     click.option(
         "--quantize",
         type=click.Choice(QUANTIZATIONS),
-        help="Write the weights with fewer bits, but for those that the outputs would miss (default: none).",
+        help="Write the weights with fewer bits, but for those that the outputs would miss (default: none); "
+        "auto takes the smallest way within --budget.",
     ),
     click.option(
         "--prune",
@@ -140,6 +144,12 @@ _compressing = _options(
         metavar="FRACTION",
         help="Set this share of the kernels' weights to 0, for instance 0.5: the smallest, most where it "
         "costs least.",
+    ),
+    click.option(
+        "--budget",
+        type=float,
+        metavar="POINTS",
+        help="With --quantize auto: percentage points of accuracy on --data that may be lost (default: 0.5).",
     ),
 )
 

@@ -21,7 +21,11 @@ from tfjs_bundle.errors import UsageError
 
 CONVERTERS = ("native", "tensorflowjs")
 FORMATS = ("site", "npm")
-QUANTIZATIONS = ("none", "float16", "uint16", "uint8", "int8")
+#: Looks for the smallest weights within :attr:`BuildOptions.budget`.
+AUTO = "auto"
+QUANTIZATIONS = ("none", "float16", "uint16", "uint8", "int8", AUTO)
+#: Percentage points, where nothing is said.
+DEFAULT_BUDGET = 0.5
 #: What verification runs on unless it is told: in every browser, and without a GPU.
 DEFAULT_BACKENDS = ("wasm", "cpu")
 #: Of the current directory, the first one that is there.
@@ -45,6 +49,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "data": (_PATHS, "a path"),
     "quantize": (str, "a text"),
     "prune": ((int, float), "a number from 0 to below 1"),
+    "budget": ((int, float), "a number of percentage points"),
     "labels": ((*_PATHS, list, Mapping), "a path, a list or a table of lists"),
     "preprocessing": (Mapping, "a table"),
     "form": (Mapping, "a table"),
@@ -80,8 +85,11 @@ class BuildOptions:
         backends: the ones to verify.
         data: a ``.npz`` file with inputs to verify with, and to measure compression on.
         quantize: ``none``, ``float16``, ``uint16``, ``uint8`` or ``int8`` (8 bits with a scale per channel);
-            weights that the outputs would miss stay finer.
-        prune: the share of the kernels' numbers that become 0, the smallest ones, from 0 to below 1.
+            weights that the outputs would miss stay finer. ``auto`` tries all of them, pruned more and more,
+            and takes the smallest that costs no more than ``budget`` on ``data``.
+        prune: the share of the kernels' numbers that become 0, the smallest ones, from 0 to below 1; with
+            ``auto`` the only share that is tried.
+        budget: percentage points that the metric of ``data`` may lose with ``auto``; 0.5 by default.
         cache: keep what was converted and verified, and use what earlier builds kept
             (:mod:`tfjs_bundle.cache`).
     """
@@ -106,6 +114,7 @@ class BuildOptions:
     data: Path | None = None
     quantize: str = "none"
     prune: float = 0.0
+    budget: float | None = None
     cache: bool = True
 
 
@@ -265,6 +274,7 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
         _among([values["quantize"]], QUANTIZATIONS, "quantization")
     if "prune" in values:
         values["prune"] = _share(values["prune"])
+    _check_budget(values)
     if values.get("task") is not None:
         from tfjs_bundle.preprocessing import TASKS
 
@@ -302,6 +312,27 @@ def _share(value: float) -> float:
             "Give the share of the weights that become 0, for instance 0.5.",
         )
     return float(value)
+
+
+def _check_budget(values: Mapping[str, Any]) -> None:
+    auto, budget = values.get("quantize") == AUTO, values.get("budget")
+    if auto and values.get("data") is None:
+        raise UsageError(
+            "The quantization 'auto' needs data to measure on.",
+            "Name a .npz file with --data: inputs by name, and labels as `y` if there are any.",
+        )
+    if budget is None:
+        return
+    if not auto:
+        raise UsageError(
+            f"A budget of {budget!r} says nothing to the quantization {values.get('quantize', 'none')!r}.",
+            "Give --quantize auto, which looks for the smallest weights within the budget.",
+        )
+    if isinstance(budget, bool) or not 0 <= budget <= 100:
+        raise UsageError(
+            f"A budget of {budget!r} makes no sense.",
+            "Give percentage points from 0 to 100, for instance 0.5.",
+        )
 
 
 def _among(given: Any, known: tuple[str, ...], what: str) -> None:

@@ -9,6 +9,7 @@ from tfjs_bundle.pack import Packed
 from tfjs_bundle.records import Later
 
 if TYPE_CHECKING:
+    from tfjs_bundle.compress.budget import Tradeoff
     from tfjs_bundle.compress.cost import Cost
     from tfjs_bundle.verify.reference import Reference
 
@@ -21,10 +22,12 @@ class Model:
         packed: as files.
         reference: what the weights that the bundle carries give.
         cost: what compression made of the source's outputs; ``None`` where nothing was compressed.
+        tradeoff: what was tried, where the weights were to be looked for.
         warnings: sentences, in the order they arose.
     """
 
     packed: Packed
     reference: Later[Reference]
     cost: Cost | None
+    tradeoff: Tradeoff | None
     warnings: tuple[str, ...]

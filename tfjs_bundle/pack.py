@@ -161,15 +161,24 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
     return Sizes(total, first, compressed, weights)
 
 
+def compressed_size(files: Mapping[str, ModelFile]) -> int:
+    """Return the bytes of a model's files as a host that compresses sends them (brotli, quality 5)."""
+    digests = {path: hashlib.sha256(_bytes(file.content)).hexdigest() for path, file in files.items()}
+    return sum(_compressed(file.content, digests[path]) for path, file in files.items())
+
+
 def _compressed(content: Content, sha256: str) -> int:
     """Return the compressed size; a file whose sha256 was met before is not read again."""
     size = compressed_sizes.get(sha256)
     if size is None:
-        data = content.read_bytes() if isinstance(content, Path) else bytes(content)
-        size = len(brotli.compress(data, quality=5))
+        size = len(brotli.compress(_bytes(content), quality=5))
         if sha256:
             compressed_sizes[sha256] = size
     return size
+
+
+def _bytes(content: Content) -> bytes:
+    return content.read_bytes() if isinstance(content, Path) else bytes(content)
 
 
 def runtime_size(backend: str, *, program: bool) -> int:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfjs_bundle import convert, pack
-from tfjs_bundle.bundle import Bundle
+from tfjs_bundle.bundle import COMPRESSION, COMPRESSION_PICTURE, PARITY, Bundle
 from tfjs_bundle.cache import Cache, identified, model_key, parity_key
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
@@ -25,6 +26,9 @@ from tfjs_bundle.site.render import render
 from tfjs_bundle.site.templates import doubts
 from tfjs_bundle.source.identify import SourceFile, identify
 from tfjs_bundle.verify.report import ParityReport
+
+if TYPE_CHECKING:
+    from tfjs_bundle.compress.budget import Tradeoff
 
 #: Key of the compressed sizes of files, which take longer to find out than all else of a rebuild.
 _SIZES, _SIZES_KEPT = "compressed sizes", 4096
@@ -41,6 +45,7 @@ class BuildResult:
         seconds: wall-clock, by stage.
         warnings: sentences, in the order they arose.
         reused: the model is as an earlier build converted it.
+        tradeoff: what ``--quantize auto`` tried and took.
     """
 
     bundle: Bundle
@@ -49,6 +54,7 @@ class BuildResult:
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     reused: bool = False
+    tradeoff: Tradeoff | None = None
 
 
 def build(
@@ -102,12 +108,11 @@ def build(
         with stage.staged(site, output) as staging:
             report = _verify(staging, model, key, options, progress, cache, workspace)
             report = replace(report, compression=model.cost)
-            stage.write_parity(staging, report.dumps())
+            stage.write(staging, _measured(report, model.tradeoff, site.bundle.name, options))
             stage.publish(staging, output)
     bundle = replace(site.bundle, directory=output)
-    return BuildResult(
-        bundle, sizes, report, dict(progress.seconds), tuple(progress.warnings), kept is not None
-    )
+    seconds, warnings = dict(progress.seconds), tuple(progress.warnings)
+    return BuildResult(bundle, sizes, report, seconds, warnings, kept is not None, model.tradeoff)
 
 
 @contextmanager
@@ -158,6 +163,20 @@ def _verify(
     for warning in report.omissions():
         progress.warn(warning)
     return report
+
+
+def _measured(
+    report: ParityReport, tradeoff: Tradeoff | None, name: str, options: BuildOptions
+) -> dict[str, bytes]:
+    """Return the files that stand beside a bundle for whoever built it."""
+    files = {PARITY: report.dumps()}
+    if tradeoff:
+        from tfjs_bundle.compress import plot
+        from tfjs_bundle.compress import report as trials
+
+        files[COMPRESSION] = trials.dumps(tradeoff)
+        files[COMPRESSION_PICTURE] = plot.svg(tradeoff, name, options.template)
+    return files
 
 
 def verify(location: str, against: Path | None, options: BuildOptions, progress: Progress) -> ParityReport:

@@ -35,6 +35,7 @@ def to_json(result: BuildResult, reads: Sequence[Path] = ()) -> dict[str, Any]:
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "reused": result.reused,
         "parity": result.parity.to_json(),
+        **({"compression": _trials().to_json(result.tradeoff)} if result.tradeoff else {}),
         "warnings": list(result.warnings),
         "reads": list(dict.fromkeys(str(path.absolute()) for path in reads)),
     }
@@ -55,6 +56,7 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             (0, 0, 0, 2),
         ),
         *([Text(f"  cost    {result.parity.compression.describe()}")] if result.parity.compression else []),
+        *([Padding(_trials().table(result.tradeoff), (1, 0, 0, 2))] if result.tradeoff else []),
         _parity(result.parity),
     ]
     lacking = [
@@ -96,3 +98,10 @@ def _parity(report: ParityReport) -> RenderableType:
     if report.backends:
         return Padding(report.table(), (1, 0, 1, 2))
     return Text(f"  parity  {report.describe()}", "yellow")
+
+
+def _trials() -> Any:
+    """Return what reports a search; it needs numpy, which a build out of the cache does without."""
+    from tfjs_bundle.compress import report
+
+    return report

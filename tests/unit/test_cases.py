@@ -157,7 +157,7 @@ def test_rows_of_a_data_file_become_cases_in_the_models_dtypes(tmp_path):
     assert data.cases[2].name == "data rows 32 to 39"
     assert (data.cases[0].inputs["x"].dtype, data.cases[0].inputs["ids"].dtype) == (np.float32, np.int32)
     assert np.array_equal(np.concatenate([case.inputs["x"] for case in data.cases]), pictures)
-    assert data.labels.tolist() == list(range(40))
+    assert data.labels["y"].tolist() == list(range(40))
     assert (data.rows, data.used) == (40, 40)
 
 
@@ -165,7 +165,7 @@ def test_a_long_data_file_is_cut_and_a_fixed_batch_is_filled(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.zeros((1000, 4)))
     data = read_data(tmp_path / "data.npz", [info(shape=(24, 4))], limit=100)
     assert [len(case.inputs["x"]) for case in data.cases] == [24] * 4
-    assert (data.rows, data.used, data.labels) == (1000, 96, None)
+    assert (data.rows, data.used, data.labels) == (1000, 96, {})
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,12 @@ def test_labels_and_preprocessing_may_be_tables(directory):
         ('unsafe = "no"', "unsafe"),
         ('verify = "yes"', "verify"),
         ("data = 3", "data"),
+        ('quantize = "auto"', "The quantization 'auto' needs data to measure on"),
+        ('quantize = "auto"\ndata = "a.npz"\nbudget = -0.1', "A budget of -0.1 makes no sense"),
+        ('quantize = "auto"\ndata = "a.npz"\nbudget = nan', "A budget of nan makes no sense"),
+        ('quantize = "int8"\nbudget = 1.0', "A budget of 1.0 says nothing to the quantization 'int8'"),
+        ("budget = 1", "A budget of 1 says nothing to the quantization 'none'"),
+        ('budget = "much"', "The option 'budget' must be a number of percentage points, not 'much'"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_clear_message(directory, text, message):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tfjs_bundle.bundle import OUTSIDE_FILES, TensorInfo, load_bundle
+from tfjs_bundle.bundle import MEASURED, OUTSIDE_FILES, TensorInfo, load_bundle
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.preprocessing import ImageSchema
 from tfjs_bundle.site.render import ModelFile, Site, SiteSpec, render
@@ -96,7 +96,7 @@ def test_the_site_has_these_files_and_the_manifest_names_them_truly(spec, runtim
     assert replace(bundle, directory=None) == site.bundle
     assert sorted(site.files) == list(site.files)
     named = {file.path: file for file in bundle.files}
-    assert set(site.files) == set(named) | set(OUTSIDE_FILES) - {"parity.json"}
+    assert set(site.files) == set(named) | set(OUTSIDE_FILES) - set(MEASURED)
     assert {path: file.role for path, file in named.items()} == {
         ".nojekyll": "hosting",
         "README.md": "hosting",

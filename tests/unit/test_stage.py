@@ -28,7 +28,7 @@ def site(version: int = 1, size: int = 10) -> Site:
 
 def build(output: Path, version: int = 1, size: int = 10) -> None:
     with stage.staged(site(version, size), output) as staging:
-        stage.write_parity(staging, b"parity %d" % version)
+        stage.write(staging, {"parity.json": b"parity %d" % version})
         stage.publish(staging, output)
 
 
@@ -258,4 +258,4 @@ def test_a_full_device_is_one_clear_message(tmp_path):
         pytest.skip("this system has no /dev/full")
     (tmp_path / "parity.json").symlink_to("/dev/full")
     with pytest.raises(OutputError, match="No space left on device"):
-        stage.write_parity(tmp_path, b"report")
+        stage.write(tmp_path, {"parity.json": b"report"})

@@ -12,6 +12,7 @@ from tfjs_bundle.site import templates
 from tfjs_bundle.site.templates import (
     NOTES,
     PACKAGE_TEMPLATES,
+    REPORT_TEMPLATES,
     doubts,
     eject,
     render_templates,
@@ -51,7 +52,7 @@ def mine(tmp_path) -> Path:
 
 def rendered(template: Path | None) -> dict[str, str]:
     def place(path: str) -> str | None:
-        return None if path.startswith(PACKAGE_TEMPLATES) else path
+        return None if path.startswith((PACKAGE_TEMPLATES, REPORT_TEMPLATES)) else path
 
     return {path: content.decode() for path, content in render_templates(template, VALUES, place)}
 

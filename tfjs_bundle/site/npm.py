@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tfjs_bundle.bundle import MANIFEST, PARITY, Bundle, BundleFile
+from tfjs_bundle.bundle import MANIFEST, MEASURED, Bundle, BundleFile
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.site.render import (
     Parts,
@@ -30,7 +30,7 @@ from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, render_templates
 #: It carries the hash of the manifest, and is outside of the manifest for that, as package.json and
 #: precache.json are.
 LATE_TEMPLATE = "npm/files.js"
-OUTSIDE_FILES = (MANIFEST, PARITY, "files.js", "package.json", "precache.json")
+OUTSIDE_FILES = (MANIFEST, *MEASURED, "files.js", "package.json", "precache.json")
 
 #: Of scripts that are fetched as they are: what is called ``.js``, bundlers and dev servers rewrite.
 SCRIPT_SUFFIX = ".txt"

@@ -16,7 +16,7 @@ from typing import Any
 from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.site.security import content_security_policy
-from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, render_templates
+from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, REPORT_TEMPLATES, render_templates
 
 Content = bytes | memoryview | Path
 
@@ -212,7 +212,7 @@ def _measure(content: Content) -> tuple[int, str]:
 
 
 def _place(path: str) -> str | None:
-    return None if path.startswith(PACKAGE_TEMPLATES) else path
+    return None if path.startswith((PACKAGE_TEMPLATES, REPORT_TEMPLATES)) else path
 
 
 def _is_page(path: str) -> bool:

@@ -11,7 +11,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,8 +37,7 @@ def staged(site: Site, output: Path) -> Iterator[Path]:
                 tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".building", dir=output.parent)
             )
             directory.chmod(0o755)
-            for path, content in site.files.items():
-                _write(directory / path, content)
+            write(directory, site.files)
         yield directory
     finally:
         if directory and directory.exists():
@@ -120,18 +119,20 @@ def _put_back(output: Path) -> None:
         max(previous, key=lambda path: path.stat().st_mtime).rename(output)
 
 
-def write_parity(directory: Path, text: bytes) -> None:
-    """Put ``parity.json`` into a staged directory."""
+def write(directory: Path, files: Mapping[str, Content]) -> None:
+    """Write files by their paths in ``directory``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
     with _refusals(directory):
-        _write(directory / PARITY, text)
-
-
-def _write(path: Path, content: Content) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, Path):
-        shutil.copyfile(content, path)
-    else:
-        path.write_bytes(content)
+        for name, content in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copyfile(content, path)
+            else:
+                path.write_bytes(content)
 
 
 @contextmanager

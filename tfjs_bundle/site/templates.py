@@ -24,6 +24,9 @@ NOTES = "TEMPLATES.md"
 #: Where the templates of an npm package lie, see :mod:`tfjs_bundle.site.npm`.
 PACKAGE_TEMPLATES = "npm/"
 
+#: Where those of reports lie, which are rendered when there is something to report.
+REPORT_TEMPLATES = "report/"
+
 #: Under which ours are found when the user's stand in their place.
 OURS = "tfjs-bundle"
 

@@ -45,6 +45,10 @@ GOLDEN_VALUES = 64
 DATA_ROWS = 256
 DATA_BATCH = 16
 
+#: Where all rows are run, a case has so many values, and rows, at most.
+_LARGEST_BATCH = 1 << 20
+_MOST_ROWS = 128
+
 #: Values to take from, by input name (:func:`tfjs_bundle.verify.samples.pools`).
 Choices = Mapping[str, Sequence[Any]]
 
@@ -134,13 +138,13 @@ class Data:
 
     Attributes:
         cases: its rows in batches.
-        labels: what ``y`` holds for the rows of ``cases``, or ``None``.
+        labels: for the rows of ``cases``, by the name of an output or as ``y``; often empty.
         rows: rows of the file.
         used: rows in ``cases``.
     """
 
     cases: tuple[Case, ...]
-    labels: np.ndarray | None
+    labels: dict[str, np.ndarray]
     rows: int
     used: int
 
@@ -308,12 +312,18 @@ def default_range(spec: Spec, shape: Sequence[int]) -> tuple[float, float]:
 
 
 def read_data(
-    path: str | Path, inputs: Sequence[Spec], *, limit: int = DATA_ROWS, wide: Container[str] = ()
+    path: str | Path,
+    inputs: Sequence[Spec],
+    outputs: Sequence[str] = (),
+    *,
+    limit: int | None = DATA_ROWS,
+    wide: Container[str] = (),
 ) -> Data:
-    """Read a ``.npz`` file whose keys are input names; ``y`` holds labels.
+    """Read a ``.npz`` file whose keys are input names; ``y``, or keys that name an output, hold labels.
 
     Args:
-        limit: rows run at most, the first ones.
+        outputs: the outputs' names; an input of the same name comes first.
+        limit: rows run at most, the first ones; without it all of them, in larger batches.
         wide: inputs that take whole numbers beyond 32 bits.
 
     Raises:
@@ -322,7 +332,8 @@ def read_data(
     """
     path = Path(path)
     arrays = _load(path)
-    labels = arrays.pop("y", None) if "y" not in {spec.name for spec in inputs} else None
+    taken = {spec.name for spec in inputs}
+    labels = {name: arrays.pop(name) for name in ("y", *outputs) if name in arrays and name not in taken}
     named = ", ".join(repr(spec.name) for spec in inputs)
     for spec in inputs:
         if spec.name not in arrays:
@@ -335,12 +346,11 @@ def read_data(
     if unknown:
         raise UsageError(
             f"{path} has arrays that the model has no input for: {', '.join(map(repr, unknown))}.",
-            f"The model's inputs are {named}; labels are called `y`.",
+            f"The model's inputs are {named}; labels are called `y`, or as the output is.",
         )
     tensors = {spec.name: _as_input(arrays[spec.name], spec, path, spec.name in wide) for spec in inputs}
     counts = {name: len(tensor) for name, tensor in tensors.items()}
-    if labels is not None:
-        counts["y"] = len(labels) if labels.ndim else 0
+    counts |= {name: len(each) if each.ndim else 0 for name, each in labels.items()}
     rows = next(iter(counts.values()), 0)
     if len(set(counts.values())) > 1 or rows == 0:
         listed = ", ".join(f"{name!r}: {count}" for name, count in counts.items())
@@ -349,9 +359,11 @@ def read_data(
             "The first dimension of every array is the row.",
         )
     fixed = {spec.shape[0] for spec in inputs if spec.shape} - {None}
-    batch = next(iter(fixed)) if fixed else DATA_BATCH
+    values = sum(math.prod(tensor.shape[1:]) for tensor in tensors.values())
+    open_batch = DATA_BATCH if limit else max(1, min(_MOST_ROWS, _LARGEST_BATCH // max(1, values)))
+    batch = next(iter(fixed)) if fixed else open_batch
     assert batch
-    used = min(rows, limit)
+    used = min(rows, limit or rows)
     if fixed:
         used -= used % batch
         if not used:
@@ -365,7 +377,7 @@ def read_data(
         )
         for start in range(0, used, batch)
     )
-    return Data(cases, None if labels is None else labels[:used], rows, used)
+    return Data(cases, {name: each[:used] for name, each in labels.items()}, rows, used)
 
 
 def golden_json(cases: Iterable[Case], outputs: Iterable[Mapping[str, np.ndarray]]) -> bytes:

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from tfjs_bundle.graph.ir import Signature
 from tfjs_bundle.progress import Progress
-from tfjs_bundle.verify.cases import Case, Choices, awkward_cases, draw_cases, read_data, text_case
+from tfjs_bundle.verify.cases import (
+    DATA_ROWS,
+    Case,
+    Choices,
+    Data,
+    awkward_cases,
+    draw_cases,
+    read_data,
+    text_case,
+)
 from tfjs_bundle.verify.samples import is_wide
 
 #: Rows drawn for compression, as long as they are not more numbers than these.
@@ -73,11 +82,17 @@ def plan(
             draw_cases(signature.inputs, ranges=ranges, batches=(count,), choices=choices, scale=scale)
         )
     else:
-        wide = [name for name, pool in choices.items() if any(is_wide(value) for value in pool)]
-        given = read_data(data, signature.inputs, wide=wide)
+        given = given_data(data, signature, choices)
         parity = typical = given.cases
         if given.used < given.rows:
             progress.warn(
                 f"Parity was measured on the first {given.used} of the {given.rows} rows of {data}."
             )
     return Plan(tuple(golden[:1] if size > _LARGE_INPUT else golden), parity, typical)
+
+
+def given_data(path: Path, signature: Signature, choices: Choices, limit: int | None = DATA_ROWS) -> Data:
+    """Read the user's data for ``signature``; see :func:`tfjs_bundle.verify.cases.read_data`."""
+    wide = [name for name, pool in choices.items() if any(is_wide(value) for value in pool)]
+    outputs = [spec.name for spec in signature.outputs]
+    return read_data(path, signature.inputs, outputs, limit=limit, wide=wide)
