@@ -18,6 +18,8 @@ _TRANSPOSED = frozenset(("Conv2DBackpropInput", "Conv2DTranspose", "Conv3DBackpr
 _PRODUCTS = {"MatMul": ("transpose_a", "transpose_b"), "_FusedMatMul": ("transpose_a", "transpose_b")}
 _BATCHED = {"BatchMatMul": ("adj_x", "adj_y"), "BatchMatMulV2": ("adj_x", "adj_y")}
 _GATHERS = frozenset(("GatherV2", "Gather", "ResourceGather"))
+_HAND_ON = frozenset(("Identity", "Reshape", "ExpandDims", "Squeeze", "Transpose"))
+_LOOPS = frozenset(("While", "StatelessWhile"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def weights_of(graph: GraphModel) -> list[Weight]:
             if not np.isfinite(value).all():
                 continue
             reading = readers.get(node.name, [])
-            uses = [_use(reader, index, value.ndim) for reader, index in reading]
+            uses = [_use(graph, readers, reader, index, value.ndim) for reader, index in reading]
             places = [node.name, *(reader.name for reader, _ in reading)]
             layer = next((graph.layers[name] for name in places if name in graph.layers), "")
             found.append(
@@ -85,17 +87,22 @@ def with_values(graph: GraphModel, values: Mapping[str, np.ndarray]) -> GraphMod
     return replace(graph, nodes=changed("", graph.nodes), functions=functions)
 
 
-def _readers(nodes: list[Node]) -> dict[str, list[tuple[Node, int]]]:
-    """Return by name who reads a node's output, and as which input; identities are looked through."""
-    direct: dict[str, list[tuple[Node, int]]] = {}
+_Readers = Mapping[str, list[tuple[Node, int]]]
+
+
+def _readers(nodes: list[Node]) -> _Readers:
+    """Return by name who reads a node's output, and as which input."""
+    found: dict[str, list[tuple[Node, int]]] = {}
     for node in nodes:
         for index, tensor in enumerate(node.inputs):
             if not tensor.startswith("^"):
-                direct.setdefault(node_name(tensor), []).append((node, index))
-    return direct
+                found.setdefault(node_name(tensor), []).append((node, index))
+    return found
 
 
-def _use(node: Node, index: int, rank: int) -> tuple[bool, tuple[int, ...]]:
+def _use(
+    graph: GraphModel, readers: _Readers, node: Node, index: int, rank: int
+) -> tuple[bool, tuple[int, ...]]:
     """Return whether a constant is a kernel there, and over which axes its channels' scales hold."""
     if node.op in _CONVOLUTIONS and index == 1:
         return True, tuple(range(rank - 1))
@@ -113,6 +120,16 @@ def _use(node: Node, index: int, rank: int) -> tuple[bool, tuple[int, ...]]:
         return True, (summed,)
     if node.op in _GATHERS and index == 0:
         return False, tuple(range(1, rank))
+    if node.op in _HAND_ON and index == 0:
+        later = [_use(graph, readers, reader, place, 2) for reader, place in readers.get(node.name, [])]
+        return any(kernel for kernel, _ in later), _last_kept(rank)
+    if node.op in _LOOPS:
+        body = graph.functions.get(node.attrs.get("body", {}).get("func", {}).get("name", ""))
+        if body is not None:
+            argument = body.signature["inputArg"][index]["name"]
+            inside = _readers(body.nodes)
+            uses = [_use(graph, inside, reader, place, rank) for reader, place in inside.get(argument, [])]
+            return any(kernel for kernel, _ in uses), next((axes for _, axes in uses), _last_kept(rank))
     return False, _last_kept(rank)
 
 
