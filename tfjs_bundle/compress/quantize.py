@@ -19,6 +19,8 @@ FINER: Mapping[str, tuple[str, ...]] = {
     "int8": ("int8", "float16"),
 }
 
+_COARSE = ("uint8", "int8")
+
 #: What a recipe may name; ``int8`` is uint8 with a scale per channel.
 SCHEMES = ("none", *FINER)
 
@@ -39,8 +41,6 @@ def encoding_of(weight: Weight, scheme: str) -> Encoding | None:
         return float16() if np.abs(value).max() <= FLOAT16_MAX else None
     if scheme == "uint16":
         return linear(value, scheme)
-    if value.ndim < 2:  # a long bias: a few bytes, and each output has its error
-        return None
     if scheme == "uint8" or not weight.main:  # in a loop, a Mul more would be one in every step
         return linear(value, "uint8")
     encoding = per_channel(value, weight.reduced)
@@ -85,6 +85,8 @@ def choose(weights: Sequence[Weight], scheme: str, damage: Damage | None) -> dic
 
 def _ladder(weight: Weight, scheme: str) -> list[tuple[str, Encoding | None]]:
     """Return the schemes that a weight can be written by, from the smallest to float32."""
+    if weight.value.ndim < 2 and scheme in _COARSE:  # a bias: few bytes, and each output has its error
+        return [("float32", None)]
     made = [(candidate, encoding_of(weight, candidate)) for candidate in FINER[scheme]]
     return [*((candidate, each) for candidate, each in made if each), ("float32", None)]
 
@@ -106,7 +108,8 @@ def moved_by(weight: Weight, values: np.ndarray, damage: Damage | None) -> float
 
 
 def relative_error(values: np.ndarray, decoded: np.ndarray) -> float:
-    """Return the root mean square of the error over that of the values."""
-    size = float(np.linalg.norm(values.astype(np.float64)))
-    error = float(np.linalg.norm(decoded.astype(np.float64) - values))
-    return error / size if size else (0.0 if error == 0 else float("inf"))
+    """Return the root mean square of the error over the mean size of the values, which few large ones hardly
+    change."""
+    size = float(np.abs(values).mean(dtype=np.float64))
+    error = math.sqrt(np.mean((decoded.astype(np.float64) - values) ** 2))
+    return error / size if size else (0.0 if error == 0 else math.inf)
