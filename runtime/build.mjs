@@ -1,5 +1,5 @@
 /**
- * Compiles the runtime: `node runtime/build.mjs --out DIRECTORY`.
+ * Compiles the runtime: `node runtime/build.mjs --out DIRECTORY`; with `--sizes` it prints what visits download.
  *
  * Written are loader.js and sw.js (filled in per bundle), elements.js, runtime/* named by content, npm/* (what an npm package
  * has in their place), verify/* and preview/* (never part of a bundle), runtime.json (what each file is for) and
@@ -13,7 +13,8 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import * as esbuild from "esbuild";
-import { cureTfjs } from "./cures.mjs";
+import { OP_SETS } from "./op-sets.mjs";
+import { kernelImports, moduleOf, replaceOnce, slimTfjs } from "./slim.mjs";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const SOURCE = "runtime/src";
@@ -88,59 +89,6 @@ const styleAsText = {
   },
 };
 
-/** Leaves out of TF.js what a graph model's executor never calls, and patches its wasm glue. */
-const slimTfjs = {
-  name: "slim-tfjs",
-  setup(build) {
-    // The index registers optimizers and loaders; engine.ts imports the side effects that it needs.
-    build.onResolve({ filter: /^@tensorflow\/tfjs-core$/ }, () => ({
-      path: join(TFJS, "tfjs-core/dist/base.js"),
-    }));
-    // Reading and saving models: our weights come from weights.ts.
-    const stub = (filter, contents) => build.onLoad({ filter }, () => ({ contents, loader: "js" }));
-    stub(/tfjs-core[\\/]dist[\\/]io[\\/]io\.js$/, "export {};");
-    stub(
-      /tfjs-core[\\/]dist[\\/]io[\\/](indexed_db|local_storage)\.js$/,
-      `export class BrowserIndexedDB {} export class BrowserIndexedDBManager {}
-       export class BrowserLocalStorage {} export class BrowserLocalStorageManager {}`,
-    );
-    stub(
-      /tfjs-core[\\/]dist[\\/]io[\\/]model_management\.js$/,
-      "export class ModelStoreManagerRegistry { static registerManager() {} }",
-    );
-    stub(/tfjs-core[\\/]dist[\\/]io[\\/]io_utils\.js$/, "export function decodeWeightsStream() {}");
-    stub(/tfjs-core[\\/]dist[\\/]platforms[\\/]platform_node\.js$/, "export {};");
-    // Of seedrandom's seven generators TF.js uses one.
-    build.onResolve({ filter: /^seedrandom$/ }, () => ({ path: "alea", namespace: "seedrandom" }));
-    build.onLoad({ filter: /.*/, namespace: "seedrandom" }, () => ({
-      contents: 'export { default as alea } from "seedrandom/lib/alea.js";',
-      resolveDir: ROOT,
-    }));
-    // A namespace as a default parameter keeps every op of TF.js alive; a plain import does not.
-    build.onLoad(
-      { filter: /tfjs-converter[\\/]dist[\\/]operations[\\/]executors[\\/]\w+_executor\.js$/ },
-      ({ path }) => {
-        const text = read(path);
-        if (!text.includes("tfOps")) return undefined;
-        const named = replaceOnce(text, /import \* as tfOps from/, "import * as ops from");
-        return { contents: replaceOnce(named, /, ops = tfOps\) =>/, ") =>"), loader: "js" };
-      },
-    );
-    build.onLoad({ filter: /wasm-out[\\/]tfjs-backend-wasm(-threaded-simd)?\.js$/ }, ({ path }) => {
-      // In Node Emscripten looks for files beside it, which it needs neither there nor here.
-      const text = replaceOnce(read(path), /(?<=ENVIRONMENT_IS_NODE=)typeof process=="object"[^;]*/, "false");
-      if (!path.endsWith("threaded-simd.js")) return { contents: text, loader: "js" };
-      // Emscripten starts eight threads whatever is asked for; each takes time and memory.
-      const pool = replaceOnce(text, /pthreadPoolSize=8;/, 'pthreadPoolSize=Module["threadPoolSize"]||8;');
-      return { contents: pool, loader: "js" };
-    });
-    // The stock way to start threads, with blob: URLs; ours is in src/backends/wasm.ts.
-    build.onLoad({ filter: /tfjs-backend-wasm-threaded-simd\.worker\.js$/ }, () => ({
-      contents: 'export const wasmWorkerContents = "";',
-    }));
-  },
-};
-
 const out = readArguments();
 const files = new Map();
 const compressed = new Map();
@@ -149,7 +97,10 @@ const entries = [];
 /** What an npm package has in place of the engine, the backends and the worker of `entries`. */
 const packageEntries = [];
 
-await buildEngine();
+const { opLists, kernelOf, ...kernels } = await readKernels();
+const opSets = [];
+for (const set of OP_SETS) opSets.push(await opSet(set));
+for (const set of opSets) await buildEngine(set);
 await buildWorker();
 await buildProgram();
 await buildThreads();
@@ -161,23 +112,22 @@ await buildElements();
 await buildVerify();
 await buildPreview();
 await addLicences();
-const kernels = await readKernels();
 write();
-printSizes();
+if (process.argv.includes("--sizes")) printSizes();
 
 function readArguments() {
   const at = process.argv.indexOf("--out");
   if (at < 0 || !process.argv[at + 1]) {
-    console.error("usage: node runtime/build.mjs --out DIRECTORY");
+    console.error("usage: node runtime/build.mjs --out DIRECTORY [--sizes]");
     process.exit(2);
   }
   return resolve(process.argv[at + 1]);
 }
 
-/** Add one file of the runtime. */
-function add(path, contents, role, { backends = [], part = "" } = {}) {
+/** Add one file of the runtime; `opSet` is the one that it is for, empty where it serves all. */
+function add(path, contents, role, { backends = [], part = "", opSet = "" } = {}) {
   files.set(path, Buffer.from(contents));
-  entries.push({ path, role, backends, part });
+  entries.push({ path, role, backends, part, op_set: opSet });
 }
 
 function contentName(part, contents, extension) {
@@ -200,8 +150,38 @@ function outputPath(file) {
   return relative(join(ROOT, "out"), resolve(ROOT, file)).replaceAll("\\", "/");
 }
 
+/**
+ * Settle what is in a set: its ops, and the kernels that executing them may call. These are the names that are
+ * left of TF.js's list of kernels where the engine is compiled for these ops; kernels call none by name.
+ */
+async function opSet({ name, ops }) {
+  const all = Object.keys(kernels.ops);
+  const strange = (ops ?? []).filter((op) => !all.includes(op));
+  if (strange.length > 0) fail(`op-sets.mjs: TF.js has no ${strange.join(", ")}`);
+  const wanted = new Set(ops ?? all);
+  const slim = (kernels, owned) => slimTfjs({ ops: wanted, kernels, owned, opLists, kernelOf });
+  const { outputFiles, metafile } = await esbuild.build({
+    ...COMMON,
+    minify: false,
+    entryPoints: [`${SOURCE}/engine.ts`],
+    plugins: [slim(new Set())],
+  });
+  const { text } = outputFiles[0];
+  const [, names] = /\/\/ \S*tfjs-core\/dist\/kernel_names\.js\n([\s\S]*?)\n\/\/ /.exec(text);
+  const called = new Set(
+    [...names.matchAll(/^var \w+ = "(\w+)";$/gm), ...text.matchAll(/\brunKernel\("(\w+)"/g)].map(
+      ([, each]) => each,
+    ),
+  );
+  if (!called.has("Identity")) fail("the names of the kernels were not found in the engine");
+  const owned = new Set(
+    Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs).map(moduleOf)),
+  );
+  return { name, ops: [...wanted].sort(), called, plugin: slim(called, owned) };
+}
+
 /** Engine and backends: one build, so that they share TF.js's core in chunks. */
-async function buildEngine() {
+async function buildEngine({ name: opSet, plugin }) {
   const result = await compile({
     ...COMMON,
     splitting: true,
@@ -211,7 +191,7 @@ async function buildEngine() {
     },
     entryNames: "runtime/[name]-[hash]",
     chunkNames: "runtime/tfjs-[hash]",
-    plugins: [slimTfjs, cureTfjs],
+    plugins: [plugin],
   });
   const outputs = new Map(
     Object.entries(result.metafile.outputs).map(([path, value]) => [outputPath(path), value]),
@@ -228,8 +208,10 @@ async function buildEngine() {
   };
   const engine = entryOf(`${SOURCE}/engine.ts`);
   const always = closure(engine);
-  add(engine, texts.get(engine), "engine", { part: "engine" });
-  for (const path of always) if (path !== engine) add(path, texts.get(path), "runtime", { part: "tfjs" });
+  add(engine, texts.get(engine), "engine", { part: "engine", opSet });
+  for (const path of always) {
+    if (path !== engine) add(path, texts.get(path), "runtime", { part: "tfjs", opSet });
+  }
   const users = new Map();
   for (const backend of BACKENDS) {
     const entry = entryOf(`${SOURCE}/backends/${backend}.ts`);
@@ -239,7 +221,9 @@ async function buildEngine() {
     }
     users.get(entry).part = `backend-${backend}`;
   }
-  for (const [path, { part, backends }] of users) add(path, texts.get(path), "backend", { part, backends });
+  for (const [path, { part, backends }] of users) {
+    add(path, texts.get(path), "backend", { part, backends, opSet });
+  }
   for (const path of texts.keys()) if (!files.has(path)) fail(`nothing imports ${path}`);
 }
 
@@ -265,7 +249,10 @@ async function buildProgram() {
   add(outputPath(file.path), file.contents, "runtime", { part: "program" });
 }
 
-/** The script of the wasm threads: Emscripten's worker with its main module inside, one file from this origin. */
+/**
+ * The script of the wasm threads: Emscripten's worker with its main module inside, one file from this origin.
+ * Imported as a module, which has no `this`, it only hands the main module to the thread that starts the others.
+ */
 async function buildThreads() {
   const { wasmWorkerContents } = require(`${WASM}/wasm-out/tfjs-backend-wasm-threaded-simd.worker.js`);
   const loading =
@@ -273,7 +260,8 @@ async function buildThreads() {
   const main = read(`${WASM}/wasm-out/tfjs-backend-wasm-threaded-simd.js`);
   // In TF.js's file the text is a template literal, whose escaped line ends have become real ones.
   const worker = replaceOnce(wasmWorkerContents.replaceAll("\n", "\\n"), loading, "");
-  const source = `${main}\n${worker}`;
+  const name = "WasmBackendModuleThreadedSimd";
+  const source = `${main}\nif (this) {${worker}} else globalThis.${name} = ${name};`;
   const { code } = await esbuild.transform(source, {
     minify: true,
     format: undefined,
@@ -330,22 +318,24 @@ async function buildPackage() {
     const lazy = /^npm\/(sha2)-/.exec(path);
     addToPackage(path, file.contents, "entry", { part: lazy ? `lazy-${lazy[1]}` : "" });
   }
-  for (const backend of BACKENDS) {
-    const result = await compile({
-      ...COMMON,
-      entryPoints: { [`engine-${backend}`]: `${SOURCE}/alone/${backend}.ts` },
-      plugins: [privateState, slimTfjs, cureTfjs],
-    });
-    const script = result.outputFiles[0].contents;
-    // No .js: bundlers would minify it, and dev servers rewrite it. As text, hosts still compress it.
-    const path = `npm/${contentName(`engine-${backend}`, script, "txt")}`;
-    addToPackage(path, script, "engine", { backends: [backend], part: `backend-${backend}` });
-  }
+  for (const set of opSets) for (const backend of BACKENDS) await buildAlone(backend, set);
 }
 
-function addToPackage(path, contents, role, { backends = [], part = "" } = {}) {
+async function buildAlone(backend, { name: opSet, plugin }) {
+  const result = await compile({
+    ...COMMON,
+    entryPoints: { [`engine-${backend}`]: `${SOURCE}/alone/${backend}.ts` },
+    plugins: [privateState, plugin],
+  });
+  const script = result.outputFiles[0].contents;
+  // No .js: bundlers would minify it, and dev servers rewrite it. As text, hosts still compress it.
+  const path = `npm/${contentName(`engine-${backend}`, script, "txt")}`;
+  addToPackage(path, script, "engine", { backends: [backend], part: `backend-${backend}`, opSet });
+}
+
+function addToPackage(path, contents, role, { backends = [], part = "", opSet = "" } = {}) {
   files.set(path, Buffer.from(contents));
-  packageEntries.push({ path, role, backends, part });
+  packageEntries.push({ path, role, backends, part, op_set: opSet });
 }
 
 async function buildServiceWorker() {
@@ -437,11 +427,22 @@ async function readKernels() {
     new Function("module", "exports", "require", result.outputFiles[0].text)(module, module.exports, require);
     return module.exports.default;
   };
-  const backends = await ask(`
-    import { getKernelsForBackend } from "@tensorflow/tfjs-core/dist/kernel_registry";
-    ${BACKENDS.map((name) => `import "@tensorflow/tfjs-backend-${name}/dist/register_all_kernels";`).join("\n")}
-    const names = (backend) => getKernelsForBackend(backend).map((kernel) => kernel.kernelName).sort();
-    export default Object.fromEntries(${JSON.stringify(BACKENDS)}.map((backend) => [backend, names(backend)]));`);
+  const modules = BACKENDS.map((backend) => {
+    const configs = kernelImports(read(`${TFJS}/tfjs-backend-${backend}/dist/register_all_kernels.js`));
+    const lines = configs.map(
+      ({ config, file }) =>
+        `import { ${config} as ${backend}_${config} } from "@tensorflow/tfjs-backend-${backend}/dist/kernels/${file}";`,
+    );
+    const members = configs.map(({ config, file }) => `${file}: ${backend}_${config}.kernelName`);
+    return { lines, member: `${backend}: { ${members} }` };
+  });
+  const kernelOf = await ask(
+    `${modules.flatMap(({ lines }) => lines).join("\n")}
+     export default { ${modules.map(({ member }) => member)} };`,
+  );
+  const backends = Object.fromEntries(
+    Object.entries(kernelOf).map(([backend, kernels]) => [backend, Object.values(kernels).sort()]),
+  );
   const categories = [
     ...read(`${TFJS}/tfjs-converter/dist/operations/operation_mapper.js`).matchAll(/'\.\/op_list\/(\w+)'/g),
   ];
@@ -449,15 +450,20 @@ async function readKernels() {
     ([, name], index) =>
       `import { json as j${index} } from "@tensorflow/tfjs-converter/dist/operations/op_list/${name}";`,
   );
-  const ops = await ask(`${imports.join("\n")}
-    export default Object.fromEntries([${categories.map((_, index) => `...j${index}`).join(",")}].map((op) => [op.tfOpName, op.category]));`);
+  const opLists = await ask(`${imports.join("\n")}
+    export default {${categories.map(([, name], index) => `${name}: j${index}`)}};`);
+  const ops = Object.values(opLists)
+    .flat()
+    .map(({ tfOpName, category }) => [tfOpName, category]);
   const program = await ask(
     `import { OP_NAMES } from "./${SOURCE}/program/program.ts"; export default OP_NAMES;`,
   );
   return {
     backends,
     program,
-    ops: Object.fromEntries(Object.entries(ops).sort(([a], [b]) => (a < b ? -1 : 1))),
+    ops: Object.fromEntries(ops.sort(([a], [b]) => (a < b ? -1 : 1))),
+    opLists,
+    kernelOf,
   };
 }
 
@@ -467,12 +473,8 @@ function write() {
   const old = `${out}.${process.pid}.old`;
   const { version } = JSON.parse(read(join(TFJS, "tfjs-core/package.json")));
   entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-  const sizes = Object.fromEntries(
-    [...files]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([path, contents]) => [path, { raw: contents.length, brotli: brotli(contents) }]),
-  );
-  const runtime = { tfjs_version: version, files: entries, npm: packageEntries, sizes };
+  const op_sets = opSets.map(({ name, ops }) => ({ name, ops }));
+  const runtime = { tfjs_version: version, op_sets, files: entries, npm: packageEntries };
   files.set("runtime.json", `${JSON.stringify(runtime, null, 1)}\n`);
   files.set("kernels.json", `${JSON.stringify(kernels, null, 1)}\n`);
   for (const [path, contents] of files) {
@@ -489,32 +491,38 @@ function printSizes() {
   const otherWasm = /^wasm-(plain|thread)/;
   const size = (chosen) => chosen.reduce((sum, path) => sum + brotli(files.get(path)), 0);
   const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
-  const shared = entries.filter(
-    ({ role, part }) =>
-      ["runtime", "engine", "worker"].includes(role) && !part.startsWith("lazy-") && part !== "program",
-  );
   console.log(`loader.js ${kilobytes(size(["loader.js"]))}, sw.js ${kilobytes(size(["sw.js"]))} (brotli)`);
   const program = entries.filter(({ part }) => part === "program").map(({ path }) => path);
   const demo = entries.filter(({ role }) => role === "demo").map(({ path }) => path);
   console.log(`demo page ${kilobytes(size(demo))}: elements and styles`);
   console.log(`program ${kilobytes(size(program))} where a model takes text or looks values up`);
-  for (const backend of BACKENDS) {
-    const own = entries.filter(({ backends, part }) => backends.includes(backend) && !otherWasm.test(part));
-    const paths = ["loader.js", ...[...shared, ...own].map(({ path }) => path)];
-    const alone = packageEntries.filter(({ backends }) => backends.includes(backend)).map(({ path }) => path);
-    const binaries = own.filter(({ path }) => path.endsWith(".wasm")).map(({ path }) => path);
-    console.log(
-      `${backend.padEnd(7)} ${kilobytes(size(paths))} in ${paths.length} files, ` +
-        `${kilobytes(size([...alone, ...binaries]))} beside index.js in an npm package`,
+  for (const { name, ops, called } of opSets) {
+    console.log(`${name}: ${ops.length} ops, ${called.size} kernels`);
+    const visited = entries.filter(
+      ({ role, part, op_set }) =>
+        ["runtime", "engine", "worker", "backend"].includes(role) &&
+        !/^(lazy-.*|program)$/.test(part) &&
+        ["", name].includes(op_set),
     );
+    const alone = packageEntries.filter(({ op_set }) => op_set === name);
+    for (const backend of BACKENDS) {
+      const own = ({ backends }) => backends.length === 0 || backends.includes(backend);
+      const paths = visited.filter((file) => own(file) && !otherWasm.test(file.part)).map(({ path }) => path);
+      const binaries = paths.filter((path) => path.endsWith(".wasm"));
+      const scripts = alone.filter(own).map(({ path }) => path);
+      console.log(
+        `  ${backend.padEnd(7)} ${kilobytes(size(["loader.js", ...paths]))} in ${paths.length + 1} files, ` +
+          `${kilobytes(size([...scripts, ...binaries]))} beside index.js in an npm package`,
+      );
+    }
   }
 }
 
-/** Size as a host would send it; .wasm at a lower level, which is much faster and hardly larger. */
-function brotli(contents, quality = contents.subarray(0, 4).toString() === "\0asm" ? 9 : 11) {
+/** Size as a host sends it that has compressed its files beforehand. */
+function brotli(contents) {
   let size = compressed.get(contents);
   if (size === undefined) {
-    size = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: quality } }).length;
+    size = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
     compressed.set(contents, size);
   }
   return size;
@@ -523,11 +531,6 @@ function brotli(contents, quality = contents.subarray(0, 4).toString() === "\0as
 function checkToken(path) {
   const count = files.get(path).toString().split(BUILD_TOKEN).length - 1;
   if (count !== 1) fail(`${path} has the build's token ${count} times in place of once`);
-}
-
-function replaceOnce(text, pattern, replacement) {
-  if (!pattern.test(text)) fail(`TF.js has changed: ${pattern} was not found`);
-  return text.replace(pattern, replacement);
 }
 
 function read(path) {

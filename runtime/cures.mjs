@@ -1,7 +1,5 @@
 /** What TF.js 4.22 computes wrongly, put right in its sources as they are bundled. */
 
-import { readFileSync } from "node:fs";
-
 const LOWEST = "-3.402823466e+38"; // of float32; neither WebGL nor WGSL has a literal for infinity
 const NOT_NEGATIVE = /x \* vec4\(greaterThanEqual\(x, vec4\(0\.0\)\)\)/;
 const NOT_NEGATIVE_UP_TO_6 = /min\(x, vec4\(6\.\)\) \* vec4\(greaterThanEqual\(x, vec4\(0\.0\)\)\)/;
@@ -77,23 +75,17 @@ const CURES = [
   ]),
 ];
 
-/** An esbuild plugin; the build fails where TF.js has changed. */
-export const cureTfjs = {
-  name: "cure-tfjs",
-  setup(build) {
-    for (const file of new Set(CURES.map(([file]) => file))) {
-      const filter = new RegExp(`tfjs-${file.replaceAll("/", "[\\\\/]")}\\.js$`);
-      build.onLoad({ filter }, ({ path }) => ({ contents: cured(file, path), loader: "js" }));
-    }
-  },
-};
-
-function cured(file, path) {
-  let text = readFileSync(path, "utf8");
-  for (const [name, pattern, replacement] of CURES) {
-    if (name !== file) continue;
-    if (text.search(pattern) < 0) throw new Error(`TF.js has changed: ${path} lacks ${pattern}`);
-    text = text.replace(pattern, replacement);
+/**
+ * Return the text of a module of TF.js, such as `tfjs-core/dist/util`, without what is wrong in it.
+ *
+ * @throws Error where TF.js has changed.
+ */
+export function cured(module, text) {
+  let result = text;
+  for (const [file, pattern, replacement] of CURES) {
+    if (module !== `tfjs-${file}`) continue;
+    if (result.search(pattern) < 0) throw new Error(`TF.js has changed: ${module} lacks ${pattern}`);
+    result = result.replace(pattern, replacement);
   }
-  return text;
+  return result;
 }

@@ -232,7 +232,7 @@ def _describe(
         program_ops=_by_count(Counter(program_ops)),
         parameters=sum(layer.parameters for layer in layers) or sum(weight.size for weight in weights),
         weight_bytes=size,
-        download_bytes=size + runtime_size(able[0], program=bool(program_ops)) if able else 0,
+        download_bytes=size + runtime_size(able[0], graph.ops(), program=bool(program_ops)) if able else 0,
         backends=backends,
         places={op: kernels.layer_of(graph, op) for op in missing if op in counts},
         peak_bytes=int(_RUNTIME_MEMORY + _PEAK_PER_WEIGHT_BYTE * size + _activations(signature, layers)),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from tfjs_bundle.bundle import LOADER, MANIFEST
 from tfjs_bundle.errors import OutputError
 from tfjs_bundle.form import Use
 from tfjs_bundle.graph.ir import GraphModel, Signature
-from tfjs_bundle.graph.kernels import BackendSupport
+from tfjs_bundle.graph.kernels import BackendSupport, op_set
 from tfjs_bundle.presentation import Presentation
 from tfjs_bundle.site.render import Content, ModelFile, Site, SiteSpec, runtime_directory
 from tfjs_bundle.source.identify import SourceFile
@@ -33,6 +34,8 @@ GENERATED_BY = f"tfjs-bundle {version('tfjs-bundle')}"
 #: Variants of the wasm backend that a first visit without cross-origin isolation does not download.
 _NOT_FIRST = frozenset(("wasm-plain", "wasm-threaded-simd", "wasm-thread"))
 
+#: Roles of the runtime's scripts and binaries; a package's modules are its runtime, too.
+_RUNTIME_ROLES = frozenset(("runtime", "worker", "engine", "backend", "entry"))
 
 #: By sha256: the runtime is the same in every build, and the shards in most of one model.
 compressed_sizes: dict[str, int] = {}
@@ -40,11 +43,15 @@ compressed_sizes: dict[str, int] = {}
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of a site: as they are, and as a host that compresses sends them (brotli, quality 5)."""
+    """Bytes of a site: as they are, and as a host that compresses sends them (brotli, quality 5).
+
+    ``runtime_compressed`` is the JavaScript and WebAssembly of a first visit but for the demo page's.
+    """
 
     total: int
     first_visit: int
     first_visit_compressed: int
+    runtime_compressed: int
     weights: int
 
 
@@ -143,7 +150,7 @@ def _programs(presentation: Presentation, packed: Packed) -> dict[str, dict[str,
 
 def measure(site: Site, backend: str = "wasm") -> Sizes:
     """Measure ``site``; the first visit is one by ``backend`` with SIMD, on one thread."""
-    total = first = compressed = weights = 0
+    total = first = compressed = runtime = weights = 0
     by_path = {file.path: file for file in site.bundle.files}
     for path, content in site.files.items():
         size = content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
@@ -157,8 +164,11 @@ def measure(site: Site, backend: str = "wasm") -> Sizes:
             weights += size
         if wanted:
             first += size
-            compressed += _compressed(content, entry.sha256 if entry else "")
-    return Sizes(total, first, compressed, weights)
+            sent = _compressed(content, entry.sha256 if entry else "")
+            compressed += sent
+            if path == LOADER or (entry and entry.role in _RUNTIME_ROLES):
+                runtime += sent
+    return Sizes(total, first, compressed, runtime, weights)
 
 
 def compressed_size(files: Mapping[str, ModelFile]) -> int:
@@ -181,18 +191,21 @@ def _bytes(content: Content) -> bytes:
     return content.read_bytes() if isinstance(content, Path) else bytes(content)
 
 
-def runtime_size(backend: str, *, program: bool) -> int:
+def runtime_size(backend: str, ops: AbstractSet[str], *, program: bool) -> int:
     """Return the bytes of the runtime that a visitor of a page without a demo needs, uncompressed.
 
     Args:
+        ops: of the model's graph.
         program: whether the model has a preprocessing program, whose interpreter is a file of its own.
     """
     directory = runtime_directory()
     runtime = json.loads((directory / "runtime.json").read_bytes())
+    chosen = op_set(ops, runtime["op_sets"])
     wanted = ["loader.js"] + [
         file["path"]
         for file in runtime["files"]
         if file["role"] != "demo"
+        and file["op_set"] in ("", chosen)
         and (program or file["part"] != "program")
         and _on_first_visit(file["role"], file["backends"], file["part"], backend)
     ]

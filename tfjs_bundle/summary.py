@@ -31,6 +31,7 @@ def to_json(result: BuildResult, reads: Sequence[Path] = ()) -> dict[str, Any]:
             "weights": result.sizes.weights,
             "first_visit": result.sizes.first_visit,
             "first_visit_compressed": result.sizes.first_visit_compressed,
+            "runtime_compressed": result.sizes.runtime_compressed,
         },
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "reused": result.reused,
@@ -50,7 +51,8 @@ def render(result: BuildResult, hint: bool = True) -> RenderableType:
             Text(
                 f"size    {format_bytes(sizes.total)}, of which weights {format_bytes(sizes.weights)}\n"
                 f"visit   {format_bytes(sizes.first_visit)} to the first prediction on wasm, "
-                f"{format_bytes(sizes.first_visit_compressed)} with brotli\n"
+                f"{format_bytes(sizes.first_visit_compressed)} with brotli, "
+                f"of which runtime {format_bytes(sizes.runtime_compressed)}\n"
                 f"time    {_time(result)}"
             ),
             (0, 0, 0, 2),

@@ -43,7 +43,10 @@ def runtime(tmp_path) -> Path:
     (directory / "verify" / "harness.js").write_text("harness")
     members = ("path", "role", "backends", "part")
     entries = [dict(zip(members, part, strict=True)) for part in parts]
-    (directory / "runtime.json").write_text(json.dumps({"tfjs_version": "4.22.0", "files": entries}))
+    op_sets = [{"name": "few", "ops": ["Relu"]}, {"name": "all", "ops": ["Relu", "FFT"]}]
+    (directory / "runtime.json").write_text(
+        json.dumps({"tfjs_version": "4.22.0", "op_sets": op_sets, "files": entries})
+    )
     return directory
 
 

@@ -19,7 +19,7 @@ def shown(directory: Path, role: str) -> str:
     bundle = Bundle("digits", {}, {}, (), (), files, backends={}, directory=directory)
     console = Console(width=200)
     with console.capture() as capture:
-        result = BuildResult(bundle, Sizes(1, 1, 1, 1), ParityReport((), "there is no browser"), {}, ())
+        result = BuildResult(bundle, Sizes(1, 1, 1, 1, 1), ParityReport((), "there is no browser"), {}, ())
         console.print(summary.render(result))
     return capture.get()
 

@@ -8,10 +8,12 @@ kernels an op comes down to.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.errors import UnsupportedModelError
@@ -41,6 +43,10 @@ _NO_KERNEL = frozenset(
         "EnsureShape",
         "ListDiff",
         "Where",
+        "NonMaxSuppressionV2",
+        "NonMaxSuppressionV3",
+        "NonMaxSuppressionV4",
+        "NonMaxSuppressionV5",
         "If",
         "StatelessIf",
         "While",
@@ -99,7 +105,6 @@ _KERNELS: Mapping[str, tuple[str, ...]] = {
     "RandomUniformInt": (),
     "RandomStandardNormal": (),
     "TruncatedNormal": (),
-    "NonMaxSuppressionV2": ("NonMaxSuppressionV3",),
     "LowerBound": ("SearchSorted",),
     "UpperBound": ("SearchSorted",),
     "TopKV2": ("TopK",),
@@ -189,6 +194,28 @@ def support(graph: GraphModel) -> dict[str, BackendSupport]:
             graph, sorted({op for entry in result.values() for op in entry.missing_ops}), "no backend has"
         )
     return result
+
+
+def op_set(ops: AbstractSet[str], op_sets: Sequence[Mapping[str, Any]]) -> str:
+    """Return the name of the first set that has all of ``ops``.
+
+    Args:
+        op_sets: ``{"name": ..., "ops": [...]}`` from ``runtime.json``, smallest first; the last one has all
+            ops of TF.js.
+
+    Raises:
+        UnsupportedModelError: an op is in none of them.
+    """
+    # What the executor never comes to needs no executor.
+    wanted = ops - (_NO_KERNEL - frozenset(op_sets[-1]["ops"]))
+    for entry in op_sets:
+        if wanted <= set(entry["ops"]):
+            return str(entry["name"])
+    missing = ", ".join(sorted(wanted - set(op_sets[-1]["ops"])))
+    raise UnsupportedModelError(
+        f"The model cannot run in the browser: the runtime does not execute {missing}.",
+        "Replace the layer, or compute this part before or after the model.",
+    )
 
 
 def layer_of(graph: GraphModel, op: str) -> str:

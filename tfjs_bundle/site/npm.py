@@ -21,6 +21,7 @@ from tfjs_bundle.site.render import (
     Parts,
     Site,
     SiteSpec,
+    for_model,
     read_runtime,
     runtime_directory,
     template_values,
@@ -71,7 +72,7 @@ def render_package(
     parts = Parts()
     for path, file in spec.model_files.items():
         parts.add(path, file.content, file.role)
-    for entry in compiled["npm"]:
+    for entry in for_model(spec, compiled["op_sets"], compiled["npm"]):
         parts.add_compiled(spec, runtime, entry)
     for entry in compiled["files"]:
         if entry["role"] == "hosting" or entry["path"].endswith(".wasm"):

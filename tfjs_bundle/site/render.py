@@ -15,6 +15,7 @@ from typing import Any
 
 from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
 from tfjs_bundle.errors import UsageError
+from tfjs_bundle.graph.kernels import op_set
 from tfjs_bundle.site.security import content_security_policy
 from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, REPORT_TEMPLATES, render_templates
 
@@ -110,11 +111,11 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
     for path, file in spec.model_files.items():
         parts.add(path, file.content, file.role)
     has_program = any(file.role == "program" for file in spec.model_files.values())
-    for file in compiled["files"]:
-        if file.get("part") == "program" and not has_program:
+    for entry in for_model(spec, compiled["op_sets"], compiled["files"]):
+        if entry.get("part") == "program" and not has_program:
             continue
-        if file["path"].startswith("runtime/") or file["path"] == ELEMENTS:
-            parts.add_compiled(spec, runtime, file)
+        if entry["path"].startswith("runtime/") or entry["path"] == ELEMENTS:
+            parts.add_compiled(spec, runtime, entry)
 
     parts.add(NO_JEKYLL, b"", "hosting")
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
@@ -200,6 +201,35 @@ def read_runtime(directory: Path) -> dict[str, Any]:
             f"The compiled runtime is missing or damaged ({directory}).",
             "In a checkout run `make runtime`; otherwise install tfjs-bundle again.",
         ) from None
+
+
+def for_model(
+    spec: SiteSpec, op_sets: list[dict[str, Any]], files: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return those of the compiled runtime's files that are for the ops of the model, or for any.
+
+    Raises:
+        UnsupportedModelError: the runtime does not execute an op of the model.
+    """
+    wanted = op_set(_ops(spec.model_files), op_sets)
+    return [file for file in files if file.get("op_set", "") in ("", wanted)]
+
+
+def _ops(files: Mapping[str, ModelFile]) -> set[str]:
+    """Return the ops of the model's graph, its functions' included."""
+    ops: set[str] = set()
+    for file in files.values():
+        if file.role != "model":
+            continue
+        model = json.loads(
+            file.content.read_bytes() if isinstance(file.content, Path) else bytes(file.content)
+        )
+        for member in ("modelTopology", "modelInitializer"):
+            graph = model.get(member) or {}
+            functions = (graph.get("library") or {}).get("function") or []
+            nodes = [graph.get("node") or [], *(each.get("nodeDef") or [] for each in functions)]
+            ops.update(node["op"] for body in nodes for node in body)
+    return ops
 
 
 def _measure(content: Content) -> tuple[int, str]:

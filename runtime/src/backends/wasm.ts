@@ -7,7 +7,6 @@
 import { BackendWasm, setThreadsCount } from "@tensorflow/tfjs-backend-wasm/dist/backend_wasm";
 import "@tensorflow/tfjs-backend-wasm/dist/register_all_kernels";
 import factory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js";
-import threadedFactory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threaded-simd.js";
 import { findBackend, registerBackend } from "@tensorflow/tfjs-core";
 import type { BackendConfig, BackendHandle, WasmConfig } from "../protocol.js";
 
@@ -15,15 +14,34 @@ import type { BackendConfig, BackendHandle, WasmConfig } from "../protocol.js";
 type WasmModule = BackendWasm["wasm"] & {
   cwrap(name: string, result: "number" | null, args: "number"[]): (...values: number[]) => never;
 };
-type Factory = (options: Record<string, unknown>) => Promise<WasmModule>;
+export type Factory = (options: Record<string, unknown>) => Promise<WasmModule>;
 
 /** Threads that do not answer within this time never will, for instance where they may not start. */
 const START_TIMEOUT_MS = 20_000;
 
-export async function start(config: BackendConfig): Promise<BackendHandle> {
+export function start(config: BackendConfig): Promise<BackendHandle> {
+  return startWith(config, threadedFactory);
+}
+
+/** The threads' script is a module for whoever starts the threads, see runtime/build.mjs. */
+async function threadedFactory({ threadScript }: WasmConfig): Promise<Factory> {
+  if (!threadScript) throw new Error("the threads' script is missing");
+  await import(threadScript);
+  return (globalThis as unknown as Record<string, Factory>)[THREADED_FACTORY]!;
+}
+
+const THREADED_FACTORY = "WasmBackendModuleThreadedSimd";
+
+/** @param threaded gives what makes the binary with threads, only where that is asked for. */
+export async function startWith(
+  config: BackendConfig,
+  threaded: (config: WasmConfig) => Promise<Factory>,
+): Promise<BackendHandle> {
   if (!findBackend("wasm")) {
     if (!config.wasm) throw new Error("the WebAssembly binary is missing");
-    const backend = new BackendWasm(await instantiate(config.wasm));
+    const isThreaded = config.wasm.variant === "threaded-simd";
+    const make = isThreaded ? await threaded(config.wasm) : (factory as unknown as Factory);
+    const backend = new BackendWasm(await instantiate(config.wasm, make));
     registerBackend("wasm", () => backend, 2);
   }
   const wasm = (findBackend("wasm") as BackendWasm).wasm;
@@ -37,9 +55,8 @@ export async function start(config: BackendConfig): Promise<BackendHandle> {
   return handle;
 }
 
-async function instantiate(config: WasmConfig): Promise<WasmModule> {
-  const threaded = config.variant === "threaded-simd";
-  if (threaded) {
+async function instantiate(config: WasmConfig, make: Factory): Promise<WasmModule> {
+  if (config.variant === "threaded-simd") {
     // The threads' workers are made ready now; computing begins on one thread, see setThreads.
     announceCores(1);
     setThreadsCount(1);
@@ -54,7 +71,6 @@ async function instantiate(config: WasmConfig): Promise<WasmModule> {
       threadPoolSize: config.threads,
       onAbort: (reason: unknown) => reject(new Error(`WebAssembly stopped: ${String(reason)}`)),
     };
-    const make = (threaded ? threadedFactory : factory) as unknown as Factory;
     make(options)
       .then(resolve, reject)
       .finally(() => clearTimeout(timer));
