@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import models
 import numpy as np
 import pytest
-from test_passes import draw, one_op
+from test_passes import draw, in_function, one_op
 from test_passes_convolution import numbers, text
 
 from tfjs_bundle import convert
@@ -163,7 +163,7 @@ FOLDED = {
     ),
     "a convolution in three dimensions": (
         draw(1, 4, 4, 4, 3),
-        [step("Conv3D", draw(2, 2, 2, 3, 5), **VOLUME_CONV), *norm(5)],
+        [step("Conv3D", draw(2, 2, 2, 3, 5), **VOLUME_CONV), step("BiasAdd", draw(5, seed=2)), *norm(5)],
         ["Conv3D", "AddV2"],
     ),
     "the layer before a pad": (
@@ -232,6 +232,17 @@ def test_batch_normalisation_stays_where(reason):
     x, steps = NOT_FOLDED[reason]
     graph = chain(x, *steps)
     assert computing(fold_batch_norm(graph)) == [each.op for each in steps]
+
+
+def test_a_transposed_convolution_takes_its_batch_normalisation(child):
+    x, sizes = draw(2, 5, 6, 4), np.array([2, 7, 8, 3], np.int32)
+    graph = chain(x, conv(3, 3, 3, 4, op="Conv2DBackpropInput"), *norm(3))
+    graph.nodes.insert(0, constant("sizes", sizes))
+    layer = next(node for node in graph.nodes if node.name == "n0")
+    layer.inputs = ["sizes", "n0/c0", "x0"]
+    folded = fold_batch_norm(graph)
+    assert computing(folded) == ["Conv2DBackpropInput", "AddV2"]
+    equal(child, graph, folded, x)
 
 
 def test_what_others_use_keeps_its_batch_normalisation():
@@ -367,6 +378,26 @@ def test_a_layer_that_others_use_is_not_fused():
     graph = chain(PHOTO, conv(3, 3, 4, 5), step("BiasAdd", BIAS))
     graph.nodes.append(Node("other", "Relu", ["n0"], attributes(T="DT_FLOAT")))
     assert computing(fuse_bias_activation(graph)) == computing(graph)
+
+
+def test_a_layer_inside_a_function_is_folded_and_fused(child):
+    graph, x = in_function("Relu", "activations"), draw(3, 6)
+    graph.nodes[0].attrs.pop("shape")
+    types = attributes(T="DT_FLOAT")
+    body = graph.functions["body"]
+    body.nodes[:0] = [
+        constant("weights", draw(6, 5, seed=1)),
+        constant("factor", draw(5, seed=2)),
+        constant("bias", draw(5, seed=3)),
+        Node("product", "MatMul", ["x", "weights:output:0"], types),
+        Node("scaled", "Mul", ["product:product:0", "factor:output:0"], types),
+        Node("sum", "BiasAdd", ["scaled:z:0", "bias:output:0"], types),
+    ]
+    body.nodes[-1].inputs = ["sum:output:0"]
+    body.shapes |= {"product": (3, 5), "scaled": (3, 5), "sum": (3, 5)}
+    changed = fuse_bias_activation(fold_batch_norm(graph))
+    assert changed.ops() == {"Placeholder", "StatefulPartitionedCall", "Const", "_FusedMatMul", "Identity"}
+    equal(child, graph, changed, x)
 
 
 PADS = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.editing import Body, edit
-from tfjs_bundle.graph.passes.linear_ops import Linear, linear, text
+from tfjs_bundle.graph.passes.linear_ops import LINEAR_OPS, Linear, linear, text
 from tfjs_bundle.graph.passes.rewriting import attributes
 
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -30,7 +30,8 @@ def fold_batch_norm(graph: GraphModel) -> GraphModel:
     and ReLU, into a convolution or product whose weights nothing else uses. Where there is none, it goes on
     into the next layer, and a summand with it, unless zeros are padded between.
 
-    Leaves FusedBatchNorm as Mul and AddV2 where its parameters are constants, and no Mul that it could fold.
+    Leaves FusedBatchNorm as Mul and AddV2 where its parameters are constants, no Mul that it could fold, and
+    one addition of constants behind a layer.
     """
     return edit(graph, frozenset(("Mul", "RealDiv", *_NORMS)), _fold)
 
@@ -45,6 +46,8 @@ def _fold(body: Body) -> None:
         factor = _factor(body, node)
         if factor is not None and not _fold_back(body, node, *factor):
             _fold_on(body, node, *factor)
+    for node in body:
+        _merge_sums(body, node)
 
 
 def _split(body: Body, node: Node) -> None:
@@ -264,6 +267,24 @@ def find_summand(body: Body, node: Node) -> Summand | None:
         if values is not None and body.value(node.inputs[1 - at]) is None:
             return Summand(node, node.inputs[1 - at], at, values)
     return None
+
+
+def _merge_sums(body: Body, node: Node) -> None:
+    """Add what ``node`` adds to the bias of the layer before it at once."""
+    second = find_summand(body, node)
+    bias = None if second is None else body.producer(second.tensor)
+    first = None if bias is None or body.only_user(bias) is None else find_summand(body, bias)
+    layer = None if first is None else body.producer(first.tensor)
+    if first is None or second is None or layer is None or layer.op not in LINEAR_OPS:
+        return
+    if "Sub" in (first.node.op, second.node.op) or 1 < first.values.size != second.values.size > 1:
+        return
+    with np.errstate(over="ignore"):
+        values = first.values + second.values
+    if np.isfinite(values).all():
+        inputs = [second.tensor, body.constant(f"{node.name}/folded", values)]
+        body.put(Node(node.name, "AddV2", inputs, attributes(T="DT_FLOAT")))
+        body.bypass(first.node, first.tensor)
 
 
 def _summand_changed(body: Body, summand: Summand, values: np.ndarray) -> Callable[[], None]:

@@ -19,6 +19,8 @@ _INPUTS = {
     "Conv2DBackpropInput": (1, 2),
 }
 
+LINEAR_OPS = frozenset(_INPUTS)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -41,11 +43,11 @@ class Linear:
         shape = {"Conv2DBackpropInput": (-1, 1), "DepthwiseConv2dNative": self.weights.shape[2:]}
         turned = self.node.op == "MatMul" and _transposed(self.node)
         factors = scale.reshape((-1, 1) if turned else shape.get(self.node.op, (-1,)))
-        return self._with(body, self.weights * factors)
+        return self._with(body, factors)
 
     def with_inputs_scaled(self, body: Body, scale: np.ndarray) -> Node | None:
         """Return the node with its data times ``scale`` (incoming,); ``None`` where that overflows."""
-        return self._with(body, self.weights * self._along_inputs(scale))
+        return self._with(body, self._along_inputs(scale))
 
     def of_constant(self, values: np.ndarray) -> np.ndarray:
         """Return the result (outgoing,) where every pixel of the data is ``values`` (incoming,)."""
@@ -67,7 +69,9 @@ class Linear:
         last = self.node.op == "Conv2DBackpropInput" or (self.node.op == "MatMul" and _transposed(self.node))
         return values if last else values[:, np.newaxis]
 
-    def _with(self, body: Body, weights: np.ndarray) -> Node | None:
+    def _with(self, body: Body, factors: np.ndarray) -> Node | None:
+        with np.errstate(over="ignore"):
+            weights = self.weights * factors
         if not np.isfinite(weights).all():
             return None
         index = _INPUTS[self.node.op][0]
