@@ -120,7 +120,7 @@ class _Maker:
         """Return what fits a tensor of ``rank`` axes beside the batch; likelier ones several times."""
         layers: dict[int, list[Callable[[str, Shape], tuple[str, Shape] | None]]] = {
             1: [self._dense] * 4,
-            2: [self._batched_product, self._transposed_twice],
+            2: [self._batched_product, self._transposed_twice, self._recurrent],
             3: [
                 *[self._convolution] * 4,
                 *[self._depthwise] * 2,
@@ -355,6 +355,29 @@ class _Maker:
         kernel = self.const(self.floats(shape[-1], units, scale=shape[-1] ** -0.5))
         y = self.op("BatchMatMulV2", [x, kernel], (shape[0], units), adj_x={"b": False}, adj_y={"b": False})
         return self._followed(y, (shape[0], units))
+
+    def _recurrent(self, x: str, shape: Shape) -> tuple[str, Shape]:
+        """A loop that was written out: each step adds a product of its input and one of the state before."""
+        draw, (steps, width), units = self._draw, shape, 3
+        order = self.const(np.array([1, 0, 2], np.int32))
+        turned = self.op("Transpose", [x, order], None, Tperm=_INT)
+        self._shapes[turned] = (steps, None, width)
+        parts = self.op("Unpack", [turned], (width,), num={"i": str(steps)}, axis={"i": "0"})
+        inner, outer = (self.const(self.floats(rows, units, scale=0.5)) for rows in (units, width))
+        bias = self.const(self.floats(units))
+        flips = {"transpose_a": {"b": False}, "transpose_b": {"b": False}}
+        state, bias_first = "", draw.random() < 0.5
+        for index in range(steps):
+            part = f"{parts}:{index}" if index else parts
+            y = self.op("MatMul", [part, outer], (units,), **flips)
+            if bias_first:
+                y = self.op("BiasAdd", [y, bias], (units,))
+            if state:
+                y = self.op("AddV2", [y, self.op("MatMul", [state, inner], (units,), **flips)], (units,))
+            if not bias_first and (index or draw.random() < 0.8):
+                y = self.op("BiasAdd", [y, bias], (units,))
+            state = self.unary("Tanh", y, (units,))
+        return state, (units,)
 
     def _convolution(self, x: str, shape: Shape) -> tuple[str, Shape] | None:
         filters, size = self._draw.choice((3, 4, 6)), self._draw.choice((1, 1, 2, 3))

@@ -57,6 +57,7 @@ from tfjs_bundle.graph.passes.lower_strided_slices import lower_strided_slices
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import lower_transposed_convolutions
 from tfjs_bundle.graph.passes.merge_common_subexpressions import merge_common_subexpressions
 from tfjs_bundle.graph.passes.merge_pads import merge_pads
+from tfjs_bundle.graph.passes.merge_step_products import merge_step_products
 from tfjs_bundle.graph.passes.narrow_casts import narrow_casts
 from tfjs_bundle.graph.passes.remove_no_ops import remove_no_ops
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
@@ -127,6 +128,7 @@ OPTIMIZING: tuple[Callable[[GraphModel], GraphModel], ...] = (
     fold_constants,
     merge_common_subexpressions,
     remove_no_ops,
+    merge_step_products,
     simplify_activations,
     simplify_normalizations,
     split_add_n,
