@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ from tfjs_bundle.graph.dtypes import proto_to_numpy as source_dtype
 from tfjs_bundle.graph.dtypes import tfjs_dtype, tfjs_tensor, tfjs_to_proto
 from tfjs_bundle.graph.encodings import Encoding
 from tfjs_bundle.graph.ir import Function, GraphModel, Node, Signature, TensorSpec, node_name
+from tfjs_bundle.graph.sharding import grouped, layers_in_order
 
 #: Bytes; what TF.js's own converter writes, and small enough to be retried.
 SHARD_SIZE = 4 << 20
@@ -71,9 +72,7 @@ def dump(graph: GraphModel, generated_by: str, shard_size: int = SHARD_SIZE) -> 
         shard_size: in bytes; no shard is larger.
     """
     graph = split_channels(graph)
-    # wide numbers go first, so that every typed array may start where its tensor does
-    weights = sorted(_stored(graph), key=lambda weight: -weight.width)
-    groups = _reorder(list(_groups(weights, shard_size)))
+    groups = _reorder(list(_groups(graph, shard_size)))
     manifest = []
     shards: dict[str, Shard] = {}
     for specs, parts in groups:
@@ -149,29 +148,21 @@ def _stored(graph: GraphModel) -> Iterator[_Stored]:
         yield _Stored(name, value) if codes is None else _Stored(name, codes, encoding)
 
 
-def _groups(
-    weights: Iterable[_Stored], shard_size: int
-) -> Iterator[tuple[list[dict[str, Any]], list[Shard]]]:
-    """Yield weight groups: whole tensors up to ``shard_size`` together, a larger tensor alone."""
-    specs: list[dict[str, Any]] = []
-    chunks: list[np.ndarray] = []
-    size = 0
-    for weight in weights:
-        spec, data = _encode(weight)
-        if data.size > shard_size:
-            yield (
-                [spec],
-                [_shard((data[start : start + shard_size],)) for start in range(0, data.size, shard_size)],
-            )
-            continue
-        if size + data.size > shard_size and specs:
-            yield specs, [_shard(tuple(chunks))]
-            specs, chunks, size = [], [], 0
-        specs.append(spec)
-        chunks.append(data)
-        size += data.size
-    if specs:
-        yield specs, [_shard(tuple(chunks))]
+def _groups(graph: GraphModel, shard_size: int) -> Iterator[tuple[list[dict[str, Any]], list[Shard]]]:
+    """Yield weight groups, each in one shard; a tensor larger than ``shard_size`` is alone, in several."""
+    stored = {weight.name: weight for weight in _stored(graph)}
+    encoded = {name: _encode(weight) for name, weight in stored.items()}
+    sizes = {name: data.size for name, (_, data) in encoded.items()}
+    for names in grouped(layers_in_order(graph), sizes, shard_size):
+        # wide numbers go first, so that every typed array may start where its tensor does
+        names = sorted(names, key=lambda name: -stored[name].width)
+        specs, chunks = zip(*(encoded[name] for name in names), strict=True)
+        if len(names) == 1:
+            (data,) = chunks
+            starts = range(0, max(1, data.size), shard_size)
+            yield list(specs), [_shard((data[start : start + shard_size],)) for start in starts]
+        else:
+            yield list(specs), [_shard(chunks)]
 
 
 def _reorder(
