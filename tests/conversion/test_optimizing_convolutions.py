@@ -312,33 +312,17 @@ def test_one_op_computes_a_layer_with(child, op, behind):
     equal(child, graph, fused, x)
 
 
-def prelu(graph: GraphModel, slopes: np.ndarray) -> GraphModel:
-    """Add Keras's PReLU between the last node and its copy."""
-    tensor = graph.nodes[-1].inputs[0]
-    types = attributes(T="DT_FLOAT")
-    graph.nodes[-1:] = [
-        Node("above", "Relu", [tensor], types),
-        Node("minus", "Neg", [tensor], types),
-        Node("below", "Relu", ["minus"], types),
-        constant("slopes", -slopes),
-        Node("scaled", "Mul", ["slopes", "below"], types),
-        Node("total", "AddV2", ["above", "scaled"], types),
-        Node("y", "Identity", ["total"], types),
-    ]
-    return graph
-
-
 @pytest.mark.parametrize("op", LAYERS)
 def test_one_op_computes_a_layer_with_a_prelu(child, op):
     x, layer = LAYERS[op]
-    graph = prelu(chain(x, layer, step("BiasAdd", BIAS)), ALPHAS)
+    graph = chain(x, layer, step("BiasAdd", BIAS), step("Prelu", ALPHAS))
     fused = fuse_bias_activation(graph)
     assert computing(fused) == [op]
     equal(child, graph, fused, x)
 
 
 def test_a_prelu_with_a_slope_for_each_pixel_is_not_fused():
-    graph = prelu(chain(PHOTO, conv(3, 3, 4, 5)), draw(6, 6, 5))
+    graph = chain(PHOTO, conv(3, 3, 4, 5), step("Prelu", draw(6, 6, 5)))
     assert computing(fuse_bias_activation(graph)) == computing(graph)
 
 

@@ -87,8 +87,15 @@ def test_one_hot_and_gathers_of_batches_keep_wasm_out():
     assert refusing(Node("y", "GatherV2", ["x"], attributes(batch_dims=0))) == set()
 
 
-def test_a_prelu_of_its_own_keeps_wasm_out():
+def test_a_prelu_whose_slopes_are_not_known_keeps_wasm_out():
     assert refusing(Node("y", "Prelu", ["x", "x"], attributes(T="DT_FLOAT"))) == {WASM}
+
+
+@pytest.mark.parametrize(("shape", "backends"), [((1, 1, 4), set()), ((3, 4), set()), ((3, 1, 4), {WASM})])
+def test_a_prelu_that_broadcasts_within_its_slopes_keeps_wasm_out(shape, backends):
+    slopes = constant("slopes", np.ones(shape, np.float32))
+    node = Node("y", "Prelu", ["x", "slopes"], attributes(T="DT_FLOAT"))
+    assert refusing(node, 4, (slopes,)) == backends
 
 
 def einsum(equation: str) -> Node:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.passes.simplify_activations import repeats_slopes
 
 _EVERY = frozenset(BACKENDS)
 _GPU = frozenset(("webgl", "webgpu"))
@@ -108,6 +109,11 @@ def _as_often_as_a_maximum(place: _Place) -> bool:
     return any(part is not None and part.op in ("Max", "Maximum") for part in parts)
 
 
+def _broadcasts_slopes(place: _Place) -> bool:
+    slopes = place.nodes.get(node_name(place.node.inputs[1]))
+    return slopes is None or slopes.value is None or not repeats_slopes(slopes.value)
+
+
 def _beyond_einsum(place: _Place) -> bool:
     encoded = str(place.node.attrs.get("equation", {}).get("s", ""))
     equation = base64.b64decode(encoded).decode().replace(" ", "")
@@ -126,7 +132,7 @@ _FAULTS: tuple[tuple[str, _Test, frozenset[str]], ...] = (
     ("OneHot", _always, _WASM),
     ("DenseBincount", _always, frozenset(("webgpu",))),
     ("GatherV2", _batched, _WASM),
-    ("Prelu", _always, _WASM),  # it broadcasts no slopes
+    ("Prelu", _broadcasts_slopes, _WASM),
     ("StridedSlice", _skips_other_than_floats, _WASM),
     ("StridedSlice", _skips_of_many_axes, _GPU),
     *((op, _many_axes, _GPU) for op in ("Pad", "PadV2", "MirrorPad", "ReverseV2", "Cumsum", "Cumprod")),

@@ -20,7 +20,7 @@ _FUSED = {
     "MatMul": "_FusedMatMul",
 }
 _RESHAPING = ("Reshape", "Squeeze", "ExpandDims")
-_ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu")
+_ACTIVATIONS = ("Relu", "Relu6", "Elu", "Sigmoid", "LeakyRelu", "Prelu")
 
 
 @dataclass
@@ -29,7 +29,6 @@ class _Chain:
 
     Attributes:
         taken: the nodes, each with the tensor that stands for its result afterwards.
-        dead: nodes besides that nothing needs then.
         bias: one number for each channel.
         shared: the tensor that has just these numbers, where there is one.
         argument: the tensor that the bias is, where its numbers are not known while building.
@@ -38,7 +37,6 @@ class _Chain:
     """
 
     taken: list[tuple[Node, str]] = field(default_factory=list)
-    dead: list[Node] = field(default_factory=list)
     bias: np.ndarray | None = None
     shared: str = ""
     argument: str = ""
@@ -63,21 +61,19 @@ def fuse_bias_activation(graph: GraphModel) -> GraphModel:
 def _fuse(body: Body) -> None:
     zeros: dict[int, str] = {}  # one constant for each number of channels
     for node in body:
-        if (
-            node.op not in _FUSED
-            or node.attrs.get("T", {}).get("type") != "DT_FLOAT"
-            or len(node.inputs) != 2
-        ):
-            continue
-        if text(node, "data_format") == "NCHW" or node.attrs.get("transpose_a", {}).get("b"):
-            continue
-        channels = _channels(body, node)
+        channels = _channels(body, node) if _can_be_fused(node) else None
         if channels is None:
             continue
         chain = _follow(body, node, channels)
         weights = _weights(body, node) if chain.taken else None
         if weights is not None:
             _replace(body, node, weights, chain, channels, zeros)
+
+
+def _can_be_fused(node: Node) -> bool:
+    if node.op not in _FUSED or node.attrs.get("T", {}).get("type") != "DT_FLOAT" or len(node.inputs) != 2:
+        return False
+    return text(node, "data_format") != "NCHW" and not node.attrs.get("transpose_a", {}).get("b")
 
 
 def _channels(body: Body, node: Node) -> int | None:
@@ -106,8 +102,6 @@ def _follow(body: Body, node: Node, channels: int) -> _Chain:
     chain, current = _Chain(), node
     while True:
         result = body.output(current)
-        if _take_prelu(body, chain, current, channels):
-            return chain
         user = body.only_user(current)
         if user is None or (user.op not in ("AddV2", "Add") and body.producer(user.inputs[0]) is not current):
             return chain
@@ -120,6 +114,8 @@ def _follow(body: Body, node: Node, channels: int) -> _Chain:
                 if node.op == "DepthwiseConv2dNative":
                     return chain
                 chain.alpha = user.attrs.get("alpha", {"f": 0.2})
+            if user.op == "Prelu" and not _take_slopes(body, chain, user, channels):
+                return chain
             chain.activation = user.op
             chain.taken.append((user, result))
             return chain
@@ -157,26 +153,13 @@ def _take_bias(body: Body, chain: _Chain, node: Node, channels: int) -> bool:
     return True
 
 
-def _take_prelu(body: Body, chain: _Chain, node: Node, channels: int) -> bool:
-    """Take in Keras's PReLU behind ``node``: ``relu(x) + -slopes * relu(-x)``."""
-    users = body.users(node)
-    if users is None or sorted(user.op for user in users) != ["Neg", "Relu"]:
+def _take_slopes(body: Body, chain: _Chain, prelu: Node, channels: int) -> bool:
+    """Take in the slopes of a PReLU, if there is one for each channel."""
+    slopes = body.vector(prelu.inputs[1], beside=prelu.inputs[0])
+    if slopes is None or slopes.size not in (1, channels):
         return False
-    above, minus = sorted(users, key=lambda user: user.op == "Neg")
-    below, total = body.only_user(minus), body.only_user(above)
-    scaled = body.only_user(below) if below is not None and below.op == "Relu" else None
-    if below is None or scaled is None or scaled.op != "Mul" or total is None or total.op != "AddV2":
-        return False
-    if body.only_user(scaled) is not total:
-        return False
-    for tensor in scaled.inputs[:2]:
-        slopes = body.vector(tensor, beside=body.output(below))
-        if slopes is not None and slopes.size in (1, channels):
-            chain.activation, chain.slopes = "Prelu", np.array(np.broadcast_to(-slopes, (channels,)))
-            chain.taken.append((total, body.output(node)))
-            chain.dead += [scaled, below, minus, above]
-            return True
-    return False
+    chain.slopes = np.array(np.broadcast_to(slopes, (channels,)))
+    return True
 
 
 def _replace(
@@ -195,8 +178,6 @@ def _replace(
     body.put(replace(node, op=_FUSED[node.op], inputs=[node.inputs[0], weights, *extra], attrs=attrs))
     for taken, tensor in reversed(chain.taken):
         body.bypass(taken, tensor)
-        while chain.dead:
-            body.remove(chain.dead.pop(0))
 
 
 def _bias(body: Body, node: Node, chain: _Chain, channels: int, zeros: dict[int, str]) -> str:
