@@ -96,6 +96,7 @@ class Bundle:
     task: str = "tensors"
     requires_loader: bool = False
     warnings: tuple[str, ...] = ()
+    compression: str = ""
     directory: Path | None = None
 
     @property
@@ -139,6 +140,7 @@ class Bundle:
             "backends": self.backends,
             "requires_loader": self.requires_loader,
             "warnings": list(self.warnings),
+            **({"compression": self.compression} if self.compression else {}),
         }
 
     def dumps(self) -> bytes:
@@ -219,6 +221,7 @@ def _parse(raw: dict[str, Any], directory: Path) -> Bundle:
         task=_member(raw, "task", str),
         requires_loader=_member(raw, "requires_loader", bool),
         warnings=tuple(_texts(_member(raw, "warnings", list))),
+        compression=_member(raw, "compression", str) if "compression" in raw else "",
         directory=directory,
     )
 

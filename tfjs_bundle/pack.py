@@ -103,6 +103,7 @@ class Packed:
         backends: what each can run.
         files: under ``model/``, by path.
         program_inputs: what the part takes that is not TF.js's to run; ``None`` where there is none.
+        compression: what was done to the weights, in words; empty where nothing was.
     """
 
     signature: Signature
@@ -113,6 +114,7 @@ class Packed:
     backends: Mapping[str, BackendSupport]
     files: Mapping[str, ModelFile]
     program_inputs: tuple[str, ...] | None
+    compression: str = ""
 
 
 def describe(
@@ -134,6 +136,7 @@ def describe(
         form=presentation.form,
         examples=presentation.examples,
         warnings=warnings,
+        compression=packed.compression,
     )
 
 

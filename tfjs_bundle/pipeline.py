@@ -149,12 +149,18 @@ def _verify(
     key = parity_key(model_key)
     report: ParityReport | None = cache.find(key, workspace)
     if report is None:
-        from tfjs_bundle.verify.parity import verify_build
+        from tfjs_bundle.verify.parity import FROM_SOURCE, FROM_WEIGHTS, verify_build
 
         with progress.stage("verify", "Verifying in Chromium"):
             reference = model.reference.get()
             report = verify_build(
-                staging, reference.plan.parity, reference.parity, model.packed.backends, options, progress
+                staging,
+                reference.plan.parity,
+                reference.parity,
+                model.packed.backends,
+                options,
+                progress,
+                FROM_WEIGHTS if model.cost else FROM_SOURCE,
             )
         if report.backends:  # something was run
             cache.keep(key, report)
@@ -188,9 +194,12 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
     Raises:
         BundleError: the bundle, the source or the browser is at fault.
     """
+    from tfjs_bundle.compress.cost import Cost
+    from tfjs_bundle.compress.outputs import Outputs
     from tfjs_bundle.graph.partition import partition
+    from tfjs_bundle.prepare import repredict
+    from tfjs_bundle.verify.parity import FROM_SOURCE, FROM_WEIGHTS, carried_model, verify_golden
     from tfjs_bundle.verify.parity import run as run_parity
-    from tfjs_bundle.verify.parity import verify_golden
     from tfjs_bundle.verify.reference import predict
 
     if against is None:
@@ -206,6 +215,12 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             presentation = present(location, converted.model_name, signature, options, progress)
             parts = partition(converted.graph)
             reference = predict(converted, parts, presentation, options, progress, child)
+            cost = None
+            if carried := carried_model(location, Path(temporary)):
+                outputs = Outputs(converted.graph, parts, child)
+                outputs.load(carried[1])
+                reference, moved = repredict(outputs, reference)
+                cost = Cost(carried[0], "the data" if options.data else "random inputs", moved)
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(
                 location,
@@ -213,5 +228,7 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
                 reference.parity,
                 backends=options.backends,
                 progress=progress,
+                reference=FROM_WEIGHTS if carried else FROM_SOURCE,
             )
+        report = replace(report, compression=cost)
     return report

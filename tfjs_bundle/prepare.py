@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfjs_bundle import convert, pack
 from tfjs_bundle.compress import Recipe, Sensitivity, compress
-from tfjs_bundle.compress.cost import Cost
+from tfjs_bundle.compress.cost import Cost, OutputCost
 from tfjs_bundle.compress.cost import compare as compare_outputs
 from tfjs_bundle.compress.outputs import Outputs, affordable_rows, before_squashing
 from tfjs_bundle.compress.prune import LEVELS
@@ -48,7 +48,7 @@ def prepare(
         cases = reference.plan
     info, program = converted.info, parts.program
 
-    def packed(files: Mapping[str, ModelFile]) -> pack.Packed:
+    def packed(files: Mapping[str, ModelFile], compression: str = "") -> pack.Packed:
         return pack.Packed(
             signature,
             converted.model_name,
@@ -58,6 +58,7 @@ def prepare(
             backends,
             files,
             tuple(spec.name for spec in program.inputs) if program else None,
+            compression,
         )
 
     cost = tradeoff = None
@@ -84,7 +85,13 @@ def prepare(
     with progress.stage("pack", "Packing the weights"):
         golden_file = golden_json(cases.golden, reference.golden) if cases.golden else None
         files = pack.pack(graph, program, golden_file, options.shard_size, workspace)
-    return Model(packed(files), Later.of(reference), cost, tradeoff, tuple(progress.warnings))
+    return Model(
+        packed(files, cost.recipe if cost else ""),
+        Later.of(reference),
+        cost,
+        tradeoff,
+        tuple(progress.warnings),
+    )
 
 
 def _compress(
@@ -102,22 +109,22 @@ def _compress(
         progress.warn(warning)
     progress.step("predicting with the compressed weights")
     outputs.load(compressed.graph)
+    reference, moved = repredict(outputs, source)
+    inputs = "the data" if options.data else "random inputs"
+    cost = Cost(str(recipe), inputs, moved, compressed.schemes, compressed.sparsity)
+    return compressed.graph, reference, cost
+
+
+def repredict(outputs: Outputs, source: Reference) -> tuple[Reference, dict[str, OutputCost]]:
+    """Return what the loaded graph predicts in the source's place, and what became of each output."""
     reference = replace(
         source,
         golden=tuple(outputs.predict(case.inputs) for case in source.plan.golden),
         parity=tuple(outputs.predict(case.inputs) for case in source.plan.parity),
     )
     usual = [index for index, case in enumerate(source.plan.parity) if not case.awkward]
-    cost = Cost(
-        str(recipe),
-        compressed.schemes,
-        compressed.sparsity,
-        compare_outputs(
-            [source.parity[index] for index in usual], [reference.parity[index] for index in usual]
-        ),
-        "the data" if options.data else "random inputs",
-    )
-    return compressed.graph, reference, cost
+    before, after = ([each.parity[index] for index in usual] for each in (source, reference))
+    return reference, compare_outputs(before, after)
 
 
 def _sensitivity(

@@ -72,6 +72,7 @@ def write_bundle(
     golden_bias: float | None = None,
     backends: dict[str, dict[str, object]] | None = None,
     render: Callable[[SiteSpec], Site] = render,
+    given: tuple[GraphModel, Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]] | None = None,
 ) -> Path:
     """Write the bundle into ``directory``.
 
@@ -80,11 +81,15 @@ def write_bundle(
         backends: entries of the manifest that replace what the kernels say.
         render: what the bundle becomes: a site, or with
             :func:`tfjs_bundle.site.npm.render_package` a package.
+        given: another model in place of ours, and what it predicts for inputs by name.
     """
-    model = graph(bias)
+    model, expect = given or (
+        graph(bias),
+        lambda inputs: predict(inputs, bias if golden_bias is None else golden_bias),
+    )
     files = serde.dump(model, "tests")
     golden = draw_cases(model.signature.inputs, batches=(1,))
-    expected = [predict(case.inputs, bias if golden_bias is None else golden_bias) for case in golden]
+    expected = [expect(case.inputs) for case in golden]
     with tempfile.TemporaryDirectory() as temporary:
         model_files = {
             "model/model.json": ModelFile(files.model_json, "model"),

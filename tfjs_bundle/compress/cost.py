@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,17 +33,17 @@ class Cost:
 
     Attributes:
         recipe: in words.
-        schemes: how many weights are written by each scheme.
-        sparsity: the share of zeros among the weights that were looked at.
-        outputs: by name.
         inputs: what the inputs were, in words.
+        outputs: by name.
+        schemes: how many weights are written by each scheme; empty where that was not counted.
+        sparsity: the share of zeros among the weights that were looked at.
     """
 
     recipe: str
-    schemes: Mapping[str, int]
-    sparsity: float
-    outputs: Mapping[str, OutputCost]
     inputs: str
+    outputs: Mapping[str, OutputCost]
+    schemes: Mapping[str, int] = field(default_factory=dict)
+    sparsity: float = 0.0
 
     @property
     def largest(self) -> float:
@@ -53,7 +53,7 @@ class Cost:
     def describe(self) -> str:
         """Say it in one line."""
         schemes = ", ".join(f"{count} {scheme}" for scheme, count in self.schemes.items())
-        text = f"{self.recipe} ({schemes})"
+        text = f"{self.recipe} ({schemes})" if schemes else self.recipe
         if not self.outputs:
             return f"{text}; what it cost cannot be compared"
         agreements = [
@@ -76,11 +76,10 @@ class Cost:
 
 
 def _output_json(output: OutputCost) -> dict[str, Any]:
-    values = asdict(output)
     largest = output.largest
     return {
         "largest_difference": float(f"{largest:.7g}") if np.isfinite(largest) else str(largest),
-        "top1_agreement": None if output.agreement is None else round(values["agreement"], 6),
+        "top1_agreement": None if output.agreement is None else round(output.agreement, 6),
         "rows": output.rows,
     }
 

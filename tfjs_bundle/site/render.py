@@ -62,6 +62,7 @@ class SiteSpec:
         examples: what it offers to fill the form with (:mod:`tfjs_bundle.form`).
         requires_loader: plain ``tf.loadGraphModel`` is not the whole truth.
         warnings: sentences for the manifest.
+        compression: what was done to the weights, in words; empty where nothing was.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SiteSpec:
     examples: list[dict[str, Any]] = field(default_factory=list)
     requires_loader: bool = False
     warnings: tuple[str, ...] = ()
+    compression: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ class Parts:
             task=spec.task,
             requires_loader=spec.requires_loader,
             warnings=tuple(spec.warnings),
+            compression=spec.compression,
         )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from tfjs_bundle.bundle import MANIFEST, Bundle, load_bundle
 from tfjs_bundle.config import DEFAULT_BACKENDS
 from tfjs_bundle.errors import MissingBrowserError, SourceError, UsageError
+from tfjs_bundle.graph import serde
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.serve.server import serving
 from tfjs_bundle.verify.cases import Case, read_golden
@@ -27,9 +28,14 @@ from tfjs_bundle.verify.report import FAILED, NOT_RUN, PASSED, BackendParity, Pa
 
 if TYPE_CHECKING:
     from tfjs_bundle.config import BuildOptions
+    from tfjs_bundle.graph.ir import GraphModel
     from tfjs_bundle.graph.kernels import BackendSupport
 
 __all__ = ["Case", "ParityReport", "run", "verify_build", "verify_golden"]
+
+#: What the references are, in words.
+FROM_SOURCE = "the source, in float32"
+FROM_WEIGHTS = "the weights in the bundle, in float32 by TensorFlow"
 
 Reference = Mapping[str, np.ndarray | Expected]
 
@@ -41,7 +47,7 @@ def run(
     *,
     backends: Sequence[str] = DEFAULT_BACKENDS,
     progress: Progress | None = None,
-    reference: str = "the source, in float32",
+    reference: str = FROM_SOURCE,
     skip: Mapping[str, str] | None = None,
 ) -> ParityReport:
     """Run ``cases`` on each backend in Chromium and compare the outputs with ``references``.
@@ -89,6 +95,7 @@ def verify_build(
     support: Mapping[str, BackendSupport],
     options: BuildOptions,
     progress: Progress,
+    reference: str = FROM_SOURCE,
 ) -> ParityReport:
     """Verify a staged bundle as the options of its build ask for.
 
@@ -108,7 +115,15 @@ def verify_build(
         if not entry.supported
     }
     try:
-        report = run(directory, cases, references, backends=options.backends, progress=progress, skip=skip)
+        report = run(
+            directory,
+            cases,
+            references,
+            backends=options.backends,
+            progress=progress,
+            reference=reference,
+            skip=skip,
+        )
     except MissingBrowserError as error:
         if options.verify:
             raise
@@ -158,6 +173,33 @@ def verify_golden(
         progress=progress,
         reference="the golden cases in the bundle",
     )
+
+
+def carried_model(location: str | Path, workspace: Path) -> tuple[str, GraphModel] | None:
+    """Return how the bundle at ``location`` was compressed, and the graph that it carries; else ``None``.
+
+    Args:
+        workspace: a directory for its files.
+
+    Raises:
+        SourceError: there is no bundle, or a file of its model is damaged.
+    """
+    with _served(location) as (url, directory):
+        bundle = load_bundle(directory)
+        if not bundle.compression:
+            return None
+        for file in bundle.files:
+            if file.role in ("model", "weights"):
+                data = _fetch(url + file.path)
+                if hashlib.sha256(data).hexdigest() != file.sha256:
+                    raise SourceError(
+                        f"{url}{file.path} is damaged: its sha256 is not the manifest's.",
+                        "Build or upload it again.",
+                    )
+                path = workspace / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+    return bundle.compression, serde.load(workspace / "model" / "model.json")
 
 
 def _parity(run: BackendRun, cases: Sequence[Case], references: Sequence[Reference]) -> BackendParity:
