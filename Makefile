@@ -97,6 +97,10 @@ bench: runtime browser stock ## Measure our bundles beside other routes and writ
 		export TFJS_BUNDLE_TENSORFLOWJS_PYTHON="$(abspath $(STOCK)/bin/python)"; fi; \
 	$(PY) -m bench --models '$(MODELS)' --contenders '$(CONTENDERS)' --rounds $(ROUNDS) --visits $(VISITS)
 
+.PHONY: compression
+compression: runtime browser ## Measure what compression makes of trained models and write docs/compression.md
+	@$(PY) bench/compression.py
+
 .PHONY: examples
 examples: runtime browser $(NODE_MODULES) ## Build every example, compare it with Keras, and write docs/bundlers.md
 	@TFJS_BUNDLE_EXAMPLES=1 $(PY) -m pytest -q tests/browser/test_examples.py

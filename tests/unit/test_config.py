@@ -186,3 +186,15 @@ def test_labels_that_cannot_be_used_are_refused(tmp_path, content, message):
 def test_labels_that_are_missing_are_refused(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         read_labels(tmp_path / "absent.txt")
+
+
+@pytest.mark.parametrize("value", [1, 1.5, -0.1, True, float("nan")])
+def test_a_share_to_prune_is_from_nothing_to_less_than_all(value):
+    with pytest.raises(UsageError, match=r"The option 'prune' must be from 0 to below 1"):
+        options({"prune": value}, use_directory=False)
+
+
+def test_a_quantization_that_does_not_exist_is_refused_by_name():
+    with pytest.raises(UsageError, match=r"There is no quantization 'int4'\.") as refusal:
+        options({"quantize": "int4"}, use_directory=False)
+    assert "float16, uint16, uint8, int8" in str(refusal.value)
