@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import brotli
 import numpy as np
 import pytest
 from tiny_bundle import predict, write_bundle
@@ -89,6 +90,21 @@ def test_page_worker_and_threads_live_under_the_policy_of_the_page(page, static_
     threads = [request.path for request in host.requests if "wasm-thread-" in request.path]
     assert threads, "the threaded variant was not tried"
     assert [text for text in complaints if "Content Security Policy" in text] == []
+
+
+@pytest.mark.parametrize(("backend", "binaries"), [("cpu", 0), ("wasm", 1)])
+def test_a_visit_downloads_scripts_within_the_budget_and_one_binary(
+    page, static_host, bundle, backend, binaries
+):
+    """The binaries' own sizes are TF.js's; tests/unit/test_op_sets.py adds them up."""
+    host = static_host(bundle, isolated=False)
+    page.goto(f"{host.url}loader.d.ts")
+    arguments = [{"backend": backend}, X.ravel().tolist(), Y.ravel().tolist()]
+    assert_right(page.evaluate(WITH_MODEL % PREDICT, arguments))
+    scripts = [bundle / path for path in host.counts if path.endswith(".js")]
+    assert len(scripts) == 5
+    assert sum(path.endswith(".wasm") for path in host.counts) == binaries
+    assert sum(len(brotli.compress(path.read_bytes(), quality=11)) for path in scripts) <= 66_000
 
 
 def test_a_thousand_predictions_leave_no_tensor_behind(run):
