@@ -17,7 +17,7 @@ from tfjs_bundle.terminal import format_bytes
 
 #: Of the picture and of the plot in it, in pixels.
 WIDTH, HEIGHT = 760, 460
-LEFT, RIGHT, TOP, BOTTOM = 74, 736, 70, 396
+LEFT, RIGHT, TOP, BOTTOM = 84, 736, 70, 396
 
 #: A label's letters are so wide and high, at most.
 _LETTER, _LINE = 6.3, 13
@@ -26,7 +26,7 @@ _PLACES = tuple(
     (anchor, x * reach, y * reach + 4)
     for reach in (1.0, 1.8, 2.8, 4.0, 5.5)
     for anchor, x, y in (
-        *(("start", 10, 0), ("middle", 0, -14), ("middle", 0, 15), ("end", -10, 0)),
+        *(("start", 13, 0), ("middle", 0, -15), ("middle", 0, 15), ("end", -13, 0)),
         *(("start", 8, -12), ("start", 8, 12), ("end", -8, -12), ("end", -8, 12)),
     )
 )
@@ -94,7 +94,7 @@ def layout(tradeoff: Tradeoff, name: str) -> dict[str, Any]:
         "x_ticks": [(x(size), format_bytes(round(size)) if size else "0") for size in sizes],
         "y_ticks": ticks,
         "budget": {"y": y(tradeoff.budget), "text": f"budget: {tradeoff.budget:g} points"},
-        "points": _labelled(points),
+        "points": _labelled(points, y(tradeoff.budget)),
     }
 
 
@@ -138,9 +138,12 @@ def _description(tradeoff: Tradeoff) -> str:
     )
 
 
-def _labelled(points: Sequence[_Point]) -> list[dict[str, Any]]:
-    """Give each point's label a place that is free, the chosen one's first."""
-    taken = [(point.x - 6, point.y - 6, point.x + 6, point.y + 6) for point in points]
+def _labelled(points: Sequence[_Point], line: float) -> list[dict[str, Any]]:
+    """Give each point's label a place that is free, the chosen one's first; there is a line at a height."""
+    taken = [
+        (point.x - 6, point.y - (11 if point.below else 6), point.x + 6, point.y + 6) for point in points
+    ]
+    taken += [(LEFT, line - 2, RIGHT, line + 2), (RIGHT - 120, line - 18, RIGHT, line)]
     drawn: dict[int, dict[str, Any]] = {}
     for index in sorted(range(len(points)), key=lambda index: (not points[index].chosen, index)):
         point = points[index]

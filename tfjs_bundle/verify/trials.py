@@ -75,8 +75,12 @@ class Trials:
         """
         self._done = 0
         waiting = self._thread.submit(self._predict, cases)
-        outputs = self._wait(waiting, lambda: self._step(f"batch {self._done + 1} of {len(cases)}"))
+        outputs = self._wait(waiting, lambda: self._tell(len(cases)))
         return {name: joined([each[name] for each in outputs]) for name in outputs[0]}
+
+    def _tell(self, cases: int) -> None:
+        if self._done:  # else it is still loading, of which the caller has told
+            self._step(f"batch {self._done + 1} of {cases}")
 
     def _wait(self, future: Future[Any], tell: Callable[[], None] = lambda: None) -> Any:
         while True:
