@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -139,7 +140,9 @@ def _in_colour(pictures: np.ndarray) -> np.ndarray:
 
     padded = np.pad(pictures[..., 0], ((0, 0), (2, 2), (2, 2)))
     large = ndimage.zoom(padded, (1, 2, 2), order=1, grid_mode=True, mode="nearest")[..., None]
-    return (large * np.float32([2, 1.6, 1]) - np.float32([1, 0.8, 0.2])).astype(np.float32)
+    return (large * np.array([2, 1.6, 1], np.float32) - np.array([1, 0.8, 0.2], np.float32)).astype(
+        np.float32
+    )
 
 
 def _train(epoch: Callable[[], np.ndarray], labels: np.ndarray, path: Path) -> None:
@@ -167,7 +170,8 @@ def measure(subject: Subject) -> list[Row]:
     rows: list[Row] = []
     with Child() as child, tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "data.npz"
-        np.savez(data, **{subject.input: subject.data[:DATA_ROWS]})
+        arrays: dict[str, Any] = {subject.input: subject.data[:DATA_ROWS]}
+        np.savez(data, **arrays)
         first: np.ndarray | None = None
         for recipe in RECIPES:
             directory = Path(temporary) / "site"
@@ -212,8 +216,8 @@ def _predict(child: Child, directory: Path, pictures: np.ndarray) -> np.ndarray:
 
 def to_markdown(subject: Subject, rows: list[Row]) -> str:
     """Return the table of one model."""
-    headings = ("weights", "written as", "raw, kB", "gzip, kB", "brotli, kB", "accuracy", "same class")
-    headings += ("largest difference", "parity on wasm")
+    headings = ["weights", "written as", "raw, kB", "gzip, kB", "brotli, kB", "accuracy", "same class"]
+    headings += ["largest difference", "parity on wasm"]
     lines = [f"### {subject.title}", "", _line(headings), _line(["---"] * len(headings))]
     for row in rows:
         sizes = [f"{size / 1000:,.1f}" for size in (row.raw, row.gzip, row.brotli)]
