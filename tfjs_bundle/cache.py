@@ -34,7 +34,7 @@ VARIABLE = "TFJS_BUNDLE_CACHE"
 PRESENTATION = frozenset(["name", "labels", "template", "form", "examples", "package"])
 
 #: Options that say what is done with the numbers, and change none of them.
-_PROCEDURE = frozenset(["cache", "verify"])
+_PROCEDURE = frozenset(["cache", "verify", "hosting", "precompress"])
 
 #: Bytes of all entries together; the one that was used longest ago goes first.
 LIMIT = 2 << 30

@@ -19,6 +19,7 @@ import click
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.config import CONVERTERS, FORMATS, QUANTIZATIONS
 from tfjs_bundle.errors import BundleError, UsageError
+from tfjs_bundle.site.hosting import HOSTS
 
 if TYPE_CHECKING:
     from tfjs_bundle.convert.child import Child
@@ -124,6 +125,16 @@ _page = _options(
         "--task", help="What the page is for, for instance image-classification (default: a guess)."
     ),
     click.option("--shard-size", metavar="BYTES", help="The largest shard, for instance 4M (the default)."),
+    click.option(
+        "--hosting",
+        type=click.Choice(tuple(HOSTS)),
+        help="Where the site will be: adds what this host reads, and keeps to its limits (default: any).",
+    ),
+    click.option(
+        "--precompress/--no-precompress",
+        default=None,
+        help="Write .br and .gz files beside the others (default: where the host sends them).",
+    ),
     click.option("--template", type=_PATH, metavar="DIR", help="Templates in place of ours (see eject)."),
     click.option(
         "--cache/--no-cache", default=None, help="Reuse what earlier builds of the same model made (default)."

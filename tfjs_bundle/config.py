@@ -18,6 +18,7 @@ from typing import Any
 
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.errors import UsageError
+from tfjs_bundle.site.hosting import HOSTS
 
 CONVERTERS = ("native", "tensorflowjs")
 FORMATS = ("site", "npm")
@@ -44,6 +45,8 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "allow_random": (bool, "true or false"),
     "verify": (bool, "true or false"),
     "cache": (bool, "true or false"),
+    "hosting": (str, "a text"),
+    "precompress": (bool, "true or false"),
     "custom_objects": (_PATHS, "a module or a path"),
     "template": (_PATHS, "a path"),
     "data": (_PATHS, "a path"),
@@ -74,6 +77,9 @@ class BuildOptions:
         form: input name to how the page asks for it (:mod:`tfjs_bundle.form`).
         examples: what the page offers to fill the form with.
         shard_size: no shard is larger, in bytes; 4M by default.
+        hosting: where the site will be (:data:`tfjs_bundle.site.hosting.HOSTS`): the bundle gets the file
+            that this host reads, and keeps to its limits.
+        precompress: write ``.br`` and ``.gz`` twins beside the files; by default where the host sends them.
         format: ``site`` (a directory for static hosts) or ``npm`` (a package for an app's own build).
         package: members of package.json that replace ours.
         template: directory whose templates replace ours by name.
@@ -102,6 +108,8 @@ class BuildOptions:
     form: Mapping[str, Any] = field(default_factory=dict)
     examples: list[Any] = field(default_factory=list)
     shard_size: int = _SHARD_SIZE
+    hosting: str = "any"
+    precompress: bool | None = None
     format: str = "site"
     package: Mapping[str, Any] = field(default_factory=dict)
     template: Path | None = None
@@ -116,6 +124,12 @@ class BuildOptions:
     prune: float = 0.0
     budget: float | None = None
     cache: bool = True
+
+    @property
+    def sends_twins(self) -> bool:
+        """Whether the site gets compressed twins of its files."""
+        wanted = HOSTS[self.hosting].sends_twins if self.precompress is None else self.precompress
+        return wanted and self.format == "site"
 
 
 def options(
@@ -281,6 +295,15 @@ def _checked(values: dict[str, Any]) -> BuildOptions:
         _among([values["task"]], tuple(TASKS), "task")
     if "shard_size" in values:
         values["shard_size"] = parse_size(values["shard_size"])
+    if "hosting" in values:
+        _among([values["hosting"]], tuple(HOSTS), "hosting preset")
+        host = HOSTS[values["hosting"]]
+        if host.largest_file is not None and values.get("shard_size", 0) > host.largest_file:
+            raise UsageError(
+                f"{host.title} takes no file larger than {host.largest_file:,} bytes, and shards of "
+                f"{values['shard_size']:,} are asked for.",
+                "Give a smaller --shard-size.",
+            )
     if isinstance(values.get("labels"), (str, os.PathLike)):
         values["labels"] = read_labels(Path(values["labels"]))
     for name in ("template", "data"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -151,12 +151,18 @@ def _programs(presentation: Presentation, packed: Packed) -> dict[str, dict[str,
     }
 
 
+def file_sizes(site: Site) -> Iterator[tuple[str, int]]:
+    """Yield the path and the bytes of every file."""
+    for path, content in site.files.items():
+        yield path, content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
+
+
 def measure(site: Site, backend: str = "wasm") -> Sizes:
     """Measure ``site``; the first visit is one by ``backend`` with SIMD, on one thread."""
     total = first = compressed = runtime = weights = 0
     by_path = {file.path: file for file in site.bundle.files}
-    for path, content in site.files.items():
-        size = content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
+    for path, size in file_sizes(site):
+        content = site.files[path]
         total += size
         entry = by_path.get(path)
         if entry is None:

@@ -22,6 +22,7 @@ from tfjs_bundle.model import Model
 from tfjs_bundle.presentation import present
 from tfjs_bundle.progress import Progress
 from tfjs_bundle.site import stage
+from tfjs_bundle.site.hosting import HOSTS, check
 from tfjs_bundle.site.render import render
 from tfjs_bundle.site.templates import doubts
 from tfjs_bundle.source.identify import SourceFile, identify
@@ -102,9 +103,17 @@ def build(
 
                 site = render_package(spec, package=options.package, template=options.template)
             else:
-                site = render(spec, template=options.template)
+                site = render(spec, template=options.template, host=options.hosting)
             with _known_sizes(cache, workspace):
                 sizes = pack.measure(site)
+        if options.sends_twins:
+            from tfjs_bundle.site.twins import with_twins
+
+            with progress.stage("compress", "Compressing files for the host"):
+                site = with_twins(site, cache, workspace)
+        if options.format == "site":
+            for doubt in check(HOSTS[options.hosting], pack.file_sizes(site)):
+                progress.warn(doubt)
         with stage.staged(site, output) as staging:
             report = _verify(staging, model, key, options, progress, cache, workspace)
             report = replace(report, compression=model.cost)

@@ -19,7 +19,7 @@ NOT_RUN = {
     "docs/custom-pages.md": 6,  # pages that tests/browser/test_elements.py opens, a template, a style sheet
     "docs/examples.md": 1,
     "docs/front-end.md": 4,  # apps, which tests/browser/test_plugins.py builds
-    "docs/hosting.md": 5,  # nginx, Apache, S3, Flask, Django
+    "docs/hosting.md": 4,  # nginx, S3, Flask, Django
 }
 
 #: Output and diagrams.

@@ -170,7 +170,9 @@ def serving(
         if not Path(path).is_dir():
             raise UsageError(f"{path} cannot be served: it is not a directory.", "Name a bundle's directory.")
     application = site(directory, mounts)
-    server = start(compressing(application) if compress else application, host=host, port=port)
+    server = start(
+        compressing(application, Path(directory)) if compress else application, host=host, port=port
+    )
     try:
         yield server
     finally:

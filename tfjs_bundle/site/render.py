@@ -16,6 +16,7 @@ from typing import Any
 from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.graph.kernels import op_set
+from tfjs_bundle.site.hosting import FILES_OF_HOSTS, HOSTS, Host, place
 from tfjs_bundle.site.security import content_security_policy
 from tfjs_bundle.site.templates import PACKAGE_TEMPLATES, REPORT_TEMPLATES, render_templates
 
@@ -95,13 +96,16 @@ def runtime_directory() -> Path:
     return Path(__file__).resolve().parents[1] / "_runtime"
 
 
-def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None = None) -> Site:
+def render(
+    spec: SiteSpec, *, template: Path | None = None, runtime: Path | None = None, host: str = "any"
+) -> Site:
     """Put the site together.
 
     Args:
         spec: the bundle's own parts.
         template: a directory of the user's own templates (:mod:`tfjs_bundle.site.templates`).
         runtime: the compiled runtime; :func:`runtime_directory` by default.
+        host: one of :data:`tfjs_bundle.site.hosting.HOSTS`; the site has the file that it reads.
 
     Raises:
         UsageError: the runtime is not built or is damaged, ``template`` is no directory, has a
@@ -121,8 +125,8 @@ def render(spec: SiteSpec, *, template: Path | None = None, runtime: Path | None
 
     parts.add(NO_JEKYLL, b"", "hosting")
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
-    values = template_values(spec, parts.entries)
-    for path, content in render_templates(template, values, _place):
+    values = {**template_values(spec, parts.entries), "hosting": HOSTS[host].for_templates()}
+    for path, content in render_templates(template, values, lambda path: _place(path, HOSTS[host])):
         parts.add_template(path, content, "page" if _is_page(path) else "hosting", OUTSIDE_FILES)
 
     bundle = parts.bundle(spec)
@@ -244,14 +248,14 @@ def _measure(content: Content) -> tuple[int, str]:
     return memoryview(content).nbytes, hashlib.sha256(content).hexdigest()
 
 
-def _place(path: str) -> str | None:
-    return None if path.startswith((PACKAGE_TEMPLATES, REPORT_TEMPLATES)) else path
+def _place(path: str, host: Host) -> str | None:
+    return None if path.startswith((PACKAGE_TEMPLATES, REPORT_TEMPLATES)) else place(host, path)
 
 
 def _is_page(path: str) -> bool:
     """Tell what a visitor's page is made of from what only hosts and developers read."""
     hosting = path.startswith((".", "_")) or PurePosixPath(path).suffix in {".md", ".ts"}
-    return not hosting
+    return not hosting and path not in FILES_OF_HOSTS
 
 
 def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[str, Any]:
