@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PATIENCE = 120_000
 
 #: Warm predictions: first for ``warmUp`` ms unmeasured, then until ``milliseconds`` or ``count`` are reached.
-WARM = {"warmUp": 600, "milliseconds": 1500, "count": 60}
+WARM = {"warmUp": 500, "milliseconds": 1000, "count": 60}
 
 
 class ContenderError(Exception):

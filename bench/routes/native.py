@@ -11,7 +11,7 @@ import time
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-WARM_UP, SECONDS, COUNT = 0.6, 1.5, 200
+WARM_UP, SECONDS, COUNT = 0.5, 1.0, 60
 
 
 def main() -> None:
