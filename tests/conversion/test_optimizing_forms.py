@@ -195,6 +195,24 @@ def test_a_gelu_takes_three_ops_between_dense_layers():
     assert optimized(drawn, last) == {"MatMul": 2, "Erf": 1, "AddV2": 1, "Mul": 1}
 
 
+def test_the_inputs_of_all_steps_are_multiplied_at_once():
+    steps, drawn, options = 5, Drawn(5, None, 3), attributes(transpose_a=False, transpose_b=False)
+    parts = drawn.op("Unpack", "x", num={"i": "5"}, axis={"i": "0"})
+    outer, inner, bias = (
+        drawn.const(np.ones((3, 4))),
+        drawn.const(np.ones((4, 4)) / 9),
+        drawn.const(np.ones(4)),
+    )
+    first = drawn.op("MatMul", parts, outer, shape=(None, 4), **options)
+    state = drawn.op("Tanh", drawn.op("BiasAdd", first, bias))
+    for index in range(1, steps):
+        product = drawn.op("MatMul", f"{parts}:{index}", outer, shape=(None, 4), **options)
+        added = drawn.op("AddV2", product, drawn.op("MatMul", state, inner, shape=(None, 4), **options))
+        state = drawn.op("Tanh", drawn.op("BiasAdd", added, bias))
+    left = optimized(drawn, state)
+    assert (left["_FusedMatMul"], left["MatMul"], left["AddV2"], left["BiasAdd"]) == (1, 4, 4, 0)
+
+
 # --- constants and shapes ------------------------------------------------------------------------------
 
 
