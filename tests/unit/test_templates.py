@@ -37,6 +37,7 @@ VALUES = {
     "elements_script": "runtime/elements-1.js",
     "demo_style": "runtime/style-2.css",
     "content_security_policy": "default-src 'none'",
+    "hosting": {"title": "any host", "reads": "_headers"},
     "created_with": {},
     "source": {"format": None},
     "backends": [],

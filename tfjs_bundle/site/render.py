@@ -125,7 +125,7 @@ def render(
 
     parts.add(NO_JEKYLL, b"", "hosting")
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
-    values = {**template_values(spec, parts.entries), "hosting": HOSTS[host].for_templates()}
+    values = template_values(spec, parts.entries, host)
     for path, content in render_templates(template, values, lambda path: _place(path, HOSTS[host])):
         parts.add_template(path, content, "page" if _is_page(path) else "hosting", OUTSIDE_FILES)
 
@@ -258,7 +258,7 @@ def _is_page(path: str) -> bool:
     return not hosting and path not in FILES_OF_HOSTS
 
 
-def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[str, Any]:
+def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile], host: str = "any") -> dict[str, Any]:
     """Return what every template can use."""
 
     def demo(part: str) -> str | None:
@@ -285,6 +285,7 @@ def template_values(spec: SiteSpec, entries: Mapping[str, BundleFile]) -> dict[s
         "elements_script": demo("elements"),
         "demo_style": demo("demo-style"),
         "content_security_policy": content_security_policy(),
+        "hosting": HOSTS[host].for_templates(),
         "created_with": dict(spec.created_with),
         "source": dict(spec.source),
         "backends": sorted(name for name, state in spec.backends.items() if state.get("supported")),
