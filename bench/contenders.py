@@ -39,8 +39,19 @@ class Contender:
 
 
 def convert_ours(peers: Peers, source: Path, directory: Path) -> Cost:
+    return _build(source, directory)
+
+
+def convert_int8(peers: Peers, source: Path, directory: Path) -> Cost:
+    return _build(source, directory, "--quantize", "int8")
+
+
+def _build(source: Path, directory: Path, *options: str) -> Cost:
     return run(
-        [sys.executable, "-m", "tfjs_bundle", "build", source, "--no-verify", "--no-cache", "-o", directory],
+        [
+            *(sys.executable, "-m", "tfjs_bundle", "build", source),
+            *("--no-verify", "--no-cache", *options, "-o", directory),
+        ],
         cwd=source.parent,
         env={"PYTHONPATH": str(ROOT)},
     )
@@ -110,6 +121,7 @@ CONTENDERS = {
     contender.name: contender
     for contender in (
         Contender("ours", "tfjs-bundle", (), convert_ours, _site_ours),
+        Contender("int8", "tfjs-bundle, int8", (), convert_int8, _site_ours, (1,)),
         Contender("tfjs", "stock TF.js", ("npm", "stock"), convert_tfjs, _site_tfjs),
         Contender("litert", "LiteRT.js", ("npm",), convert_tflite, _site_litert),
         Contender("onnx", "ONNX Runtime Web", ("npm", "pip"), convert_onnx, _site_onnx),
