@@ -47,14 +47,9 @@ def convert_int8(peers: Peers, source: Path, directory: Path) -> Cost:
 
 
 def _build(source: Path, directory: Path, *options: str) -> Cost:
-    return run(
-        [
-            *(sys.executable, "-m", "tfjs_bundle", "build", source),
-            *("--no-verify", "--no-cache", *options, "-o", directory),
-        ],
-        cwd=source.parent,
-        env={"PYTHONPATH": str(ROOT)},
-    )
+    command: list[str | Path] = [sys.executable, "-m", "tfjs_bundle", "build", source, "-o", directory]
+    command += ["--no-verify", "--no-cache", *options]
+    return run(command, cwd=source.parent, env={"PYTHONPATH": str(ROOT)})
 
 
 def convert_tfjs(peers: Peers, source: Path, directory: Path) -> Cost:
