@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.graph.ir import GraphModel, Node, node_name
-from tfjs_bundle.graph.passes.simplify_activations import repeats_slopes
 
 _EVERY = frozenset(BACKENDS)
 _GPU = frozenset(("webgl", "webgpu"))
@@ -110,6 +109,9 @@ def _as_often_as_a_maximum(place: _Place) -> bool:
 
 
 def _broadcasts_slopes(place: _Place) -> bool:
+    # here, for it brings all passes and numpy, which a build from the cache has no use for
+    from tfjs_bundle.graph.passes.simplify_activations import repeats_slopes
+
     slopes = place.nodes.get(node_name(place.node.inputs[1]))
     return slopes is None or slopes.value is None or not repeats_slopes(slopes.value)
 
