@@ -21,7 +21,7 @@ def main(source: str, times: str = "7") -> None:
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         env = {"TFJS_BUNDLE_CACHE": str(directory / "cache")}
-        command = [sys.executable, "-m", "tfjs_bundle", "build", source, "-o", directory / "site"]
+        command = [sys.executable, "-m", "tfjs_bundle", "build", source, "-o", str(directory / "site")]
         first = run(command, env=env)
         again = [run([*command, "--name", f"Name {index}"], env=env) for index in range(int(times))]
     seconds = sorted(cost.seconds for cost in again)

@@ -7,6 +7,7 @@ wrong number is never tried. Measured with TF.js 4.22.
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -108,12 +109,17 @@ def _as_often_as_a_maximum(place: _Place) -> bool:
     return any(part is not None and part.op in ("Max", "Maximum") for part in parts)
 
 
-def _broadcasts_slopes(place: _Place) -> bool:
-    # here, for it brings all passes and numpy, which a build from the cache has no use for
-    from tfjs_bundle.graph.passes.simplify_activations import repeats_slopes
+def repeats_slopes(shape: tuple[int, ...]) -> bool:
+    """Say whether slopes in a row fit the elements of a tensor in a row, again and again.
 
+    That is how wasm's Prelu takes them: it does not broadcast within them.
+    """
+    return 1 not in itertools.dropwhile(lambda size: size == 1, shape)
+
+
+def _broadcasts_slopes(place: _Place) -> bool:
     slopes = place.nodes.get(node_name(place.node.inputs[1]))
-    return slopes is None or slopes.value is None or not repeats_slopes(slopes.value)
+    return slopes is None or slopes.value is None or not repeats_slopes(slopes.value.shape)
 
 
 def _beyond_einsum(place: _Place) -> bool:

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from tfjs_bundle.graph.faults import repeats_slopes
 from tfjs_bundle.graph.ir import GraphModel, Node
 from tfjs_bundle.graph.passes.matching import Formulas, same
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
@@ -196,7 +197,7 @@ def _sum(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
             value, negative = find.value(slopes), find.made(part, "Relu")
             if value is None or negative is None or not _is_negative(find, negative.inputs[0], x):
                 continue
-            if not repeats_slopes(value):
+            if not repeats_slopes(value.shape):
                 return False
             _last_prelu(emit, x, -value if node.op == "AddV2" else value)
             return True
@@ -206,17 +207,6 @@ def _sum(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
 def _is_negative(find: Formulas, tensor: str, x: str) -> bool:
     factor, argument = find.scaled(tensor)
     return factor == -1 and same(argument, x)
-
-
-def repeats_slopes(slopes: np.ndarray) -> bool:
-    """Say whether slopes in a row fit the elements of a tensor in a row, again and again.
-
-    That is how wasm's Prelu takes them: it does not broadcast within them (TF.js 4.22).
-    """
-    sizes = list(slopes.shape)
-    while sizes[:1] == [1]:
-        sizes.pop(0)
-    return 1 not in sizes
 
 
 def _last_prelu(emit: Emitter, x: str, slopes: np.ndarray) -> None:
