@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-from tfjs_bundle.graph.encodings import Encoding
+    from tfjs_bundle.graph.encodings import Encoding
+
 
 #: An attribute as protobuf's JSON form has it: ``{"type": "DT_FLOAT"}``, ``{"i": "2"}``,
 #: ``{"list": {"i": ["1", "2"]}}``, ``{"func": {"name": "while_body"}}``.
