@@ -68,8 +68,8 @@ def choose(weights: Sequence[Weight], scheme: str, damage: Damage | None) -> dic
     """Return by name what each of ``weights`` is written as.
 
     Each is rounded alone, and the outputs say how far that moves them. Errors of single weights add up as
-    squares where they are independent; while their sum is beyond :data:`LIMIT`, the weight that adds most
-    per byte saved is written by the next finer scheme.
+    squares where they are independent; while their sum is beyond :data:`LIMIT`, the weight that moves them
+    most is written by the next finer scheme.
 
     Args:
         damage: asks the outputs; where it cannot be asked, the weight's own error stands for theirs.
@@ -78,7 +78,7 @@ def choose(weights: Sequence[Weight], scheme: str, damage: Damage | None) -> dic
     by_name = {weight.name: weight for weight in weights}
     chosen = {name: _measured(by_name[name], *ladder.pop(0), damage) for name, ladder in ladders.items()}
     while math.sqrt(sum(choice.moved**2 for choice in chosen.values())) > LIMIT:
-        worst = max(chosen, key=lambda name: chosen[name].moved ** 2 / by_name[name].value.size)
+        worst = max(chosen, key=lambda name: (chosen[name].moved, -by_name[name].value.size))
         chosen[worst] = _measured(by_name[worst], *ladders[worst].pop(0), damage)
     return chosen
 
