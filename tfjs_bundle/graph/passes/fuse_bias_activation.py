@@ -31,7 +31,6 @@ class _Chain:
         taken: the nodes, each with the tensor that stands for its result afterwards.
         bias: one number for each channel.
         shared: the tensor that has just these numbers, where there is one.
-        argument: the tensor that the bias is, where its numbers are not known while building.
         slopes: of a PReLU, one for each channel.
         alpha: the slope of a leaky ReLU.
     """
@@ -39,7 +38,6 @@ class _Chain:
     taken: list[tuple[Node, str]] = field(default_factory=list)
     bias: np.ndarray | None = None
     shared: str = ""
-    argument: str = ""
     activation: str = ""
     slopes: np.ndarray | None = None
     alpha: Attr | None = None
@@ -52,8 +50,9 @@ def fuse_bias_activation(graph: GraphModel) -> GraphModel:
     reads the two by position. Reshapes in between that keep the channels move behind the fused op.
 
     Requires that nothing else uses what is computed on the way. Leaves what TF.js 4.22 cannot do: a leaky
-    ReLU behind a depthwise convolution (its executor reads no slope), and products of transposed matrices,
-    whose bias wasm forgets; constant weights are transposed here.
+    ReLU behind a depthwise convolution (its executor reads no slope), products of transposed matrices, whose
+    bias wasm forgets (constant weights are transposed here), and a bias that is computed: wasm asks for the
+    rank of the memory that it lies in, which a Squeeze does not change.
     """
     return edit(graph, frozenset(_FUSED), _fuse)
 
@@ -129,27 +128,16 @@ def _follow(body: Body, node: Node, channels: int) -> _Chain:
 def _take_bias(body: Body, chain: _Chain, node: Node, channels: int) -> bool:
     """Take in what ``node`` adds, if it is a bias."""
     summand = find_summand(body, node)
-    if summand is not None:
-        if chain.argument or summand.values.size not in (1, channels):
-            return False
-        values = np.broadcast_to(-summand.values if node.op == "Sub" else summand.values, (channels,))
-        with np.errstate(over="ignore"):
-            total = values if chain.bias is None else chain.bias + values
-        if not np.isfinite(total).all():
-            return False
-        # loops that are written out share one constant among their steps
-        shared = chain.bias is None and node.op != "Sub" and summand.values.size == channels
-        chain.bias, chain.shared = total, node.inputs[summand.at] if shared else ""
-        return True
-    if (
-        node.op != "BiasAdd"
-        or text(node, "data_format") == "NCHW"
-        or chain.bias is not None
-        or chain.argument
-    ):
+    if summand is None or summand.values.size not in (1, channels):
         return False
-    # a loop's bias is an argument of its body; BiasAdd takes nothing but vectors
-    chain.argument = node.inputs[1]
+    values = np.broadcast_to(-summand.values if node.op == "Sub" else summand.values, (channels,))
+    with np.errstate(over="ignore"):
+        total = values if chain.bias is None else chain.bias + values
+    if not np.isfinite(total).all():
+        return False
+    # loops that are written out share one constant among their steps
+    shared = chain.bias is None and node.op != "Sub" and summand.values.size == channels
+    chain.bias, chain.shared = total, node.inputs[summand.at] if shared else ""
     return True
 
 
@@ -165,8 +153,7 @@ def _take_slopes(body: Body, chain: _Chain, prelu: Node, channels: int) -> bool:
 def _replace(
     body: Body, node: Node, weights: str, chain: _Chain, channels: int, zeros: dict[int, str]
 ) -> None:
-    bias = chain.argument or _bias(body, node, chain, channels, zeros)
-    extra = [bias]
+    extra = [_bias(body, node, chain, channels, zeros)]
     if chain.slopes is not None:
         extra.append(body.constant(f"{node.name}/slopes", chain.slopes))
     attrs: dict[str, Attr] = {name: attr for name, attr in node.attrs.items() if name != "transpose_b"}
@@ -181,7 +168,7 @@ def _replace(
 
 
 def _bias(body: Body, node: Node, chain: _Chain, channels: int, zeros: dict[int, str]) -> str:
-    """Return the tensor of a bias that is known while building."""
+    """Return the tensor of the bias."""
     if chain.bias is None:
         if channels not in zeros:
             zeros[channels] = body.constant(f"{node.name}/bias", np.zeros(channels, np.float32))
