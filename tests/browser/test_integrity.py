@@ -52,7 +52,7 @@ def test_a_flipped_byte_of_a_shard_is_an_integrity_error(bundle, static_host, pa
 def test_a_flipped_byte_of_any_other_file_is_an_integrity_error(bundle, static_host, page, role):
     host = static_host(bundle.directory)
     path = path_of(bundle, role, part="backend-cpu" if role == "backend" else "")
-    host.flip(path, at=100)
+    host.flip(path, at=20)
     page.goto(host.url)
     result = load_and_predict(page)
     assert result["code"] == "integrity"

@@ -220,7 +220,7 @@ def test_verify_prints_one_json_object_and_nothing_else(tiny_bundle, capsys):
 def test_a_build_without_a_browser_exits_with_7_only_when_verification_was_asked_for(
     build_tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(browser, "find_chromium", lambda playwright: None)
+    monkeypatch.setattr(browser, "find_chromium", lambda playwright=None: None)
     code, _, errors = build_tiny("--verify")
     assert code == 7
     assert "No Chromium" in errors

@@ -23,9 +23,10 @@ def simplify_activations(graph: GraphModel) -> GraphModel:
     - gelu: ``z * (1 + erf(z)) / sqrt(2)`` of ``z = x / sqrt(2)``, a factor that the layer before it takes in;
       with tanh ``x * sigmoid(...)``;
     - hard swish: a product of ``x / sqrt(6)`` and what is clipped of it, for the same reason;
-    - Relu, Relu6, ClipByValue, LeakyRelu, Prelu and Elu for the minima, maxima and sums that they are.
+    - LeakyRelu, Prelu and Elu for the maxima and sums that they are.
 
-    Leaves swish, which is two ops in any case, and what a part of a formula is used for besides.
+    Leaves swish, which is two ops in any case, what a part of a formula is used for besides, and minima and
+    maxima that could be Relu, Relu6 or ClipByValue: on wasm these three make numbers of NaN.
     """
     for op, rewrite in _REWRITES:
         graph = replace_nodes(graph, op, rewrite)
@@ -142,38 +143,6 @@ def _maximum(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
         if same(argument, x) and 0 < slope < 1:
             _last_leaky(emit, x, slope)
             return True
-        low = find.number(other)
-        below = find.made(x, "Minimum")
-        if low is not None and below is not None:
-            for y, bound in find.either(below):
-                high = find.number(bound)
-                if high is not None and low < high:
-                    _last_clipped(emit, y, low, high)
-                    return True
-        if low == 0:
-            emit.last("Relu", [x], T="DT_FLOAT")
-            return True
-    return False
-
-
-def _minimum(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
-    find = Formulas(by_name)
-    if find.made(node.name, "Minimum") is None:
-        return False
-    for x, bound in find.either(node):
-        high = find.number(bound)
-        if high is None:
-            continue
-        relu = find.made(x, "Relu")
-        if relu is not None and high > 0:
-            _last_clipped(emit, relu.inputs[0], 0.0, high)
-            return True
-        above = find.made(x, "Maximum")
-        for y, other in find.either(above) if above else ():
-            low = find.number(other)
-            if low is not None and low < high:
-                _last_clipped(emit, y, low, high)
-                return True
     return False
 
 
@@ -220,14 +189,6 @@ def _last_leaky(emit: Emitter, x: str, slope: float) -> None:
     emit.put("LeakyRelu", [x], {"T": {"type": "DT_FLOAT"}, "alpha": {"f": slope}})
 
 
-def _last_clipped(emit: Emitter, x: str, low: float, high: float) -> None:
-    if (low, high) == (0, 6):
-        emit.last("Relu6", [x], T="DT_FLOAT")
-    else:
-        bounds = [emit.const(np.float32(bound), hint) for bound, hint in ((low, "low"), (high, "high"))]
-        emit.last("ClipByValue", [x, *bounds], T="DT_FLOAT")
-
-
 def _float_op(emit: Emitter, op: str, inputs: list[str], hint: str) -> str:
     return emit.op(op, hint, inputs, T="DT_FLOAT")
 
@@ -246,7 +207,6 @@ def _last_times(emit: Emitter, x: str, number: float) -> None:
 
 _REWRITES = (
     ("Maximum", _maximum),
-    ("Minimum", _minimum),
     ("AddV2", _sum),
     ("Sub", _sum),
     ("Mul", _gelu),
