@@ -23,7 +23,7 @@ RUNTIME = kernels.RUNTIME
 COMPILED = json.loads((RUNTIME / "runtime.json").read_bytes())
 SETS = {entry["name"]: frozenset(entry["ops"]) for entry in COMPILED["op_sets"]}
 
-#: Ops of models whose conversion tests/conversion/test_op_sets.py looks at.
+#: Ops of models whose conversion tests/conversion/test_chosen_runtime.py looks at.
 CONVOLUTIONAL = {
     "_FusedConv2D",
     "FusedDepthwiseConv2dNative",
