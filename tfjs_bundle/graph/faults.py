@@ -6,13 +6,12 @@ wrong number is never tried. Measured with TF.js 4.22.
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tfjs_bundle.bundle import BACKENDS
-from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.ir import GraphModel, Node, node_name, text
 
 _EVERY = frozenset(BACKENDS)
 _GPU = frozenset(("webgl", "webgpu"))
@@ -123,8 +122,7 @@ def _broadcasts_slopes(place: _Place) -> bool:
 
 
 def _beyond_einsum(place: _Place) -> bool:
-    encoded = str(place.node.attrs.get("equation", {}).get("s", ""))
-    equation = base64.b64decode(encoded).decode().replace(" ", "")
+    equation = text(place.node, "equation").replace(" ", "")
     sides = equation.replace("->", ",").split(",")
     return "." in equation or any(len(set(labels)) < len(labels) for labels in sides)
 

@@ -8,6 +8,7 @@ TensorFlow.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -132,3 +133,8 @@ class GraphModel:
 def node_name(tensor: str) -> str:
     """Return the node behind an input reference: ``"^a:1"`` and ``"a:out:0"`` are both ``"a"``."""
     return tensor.lstrip("^").split(":", 1)[0]
+
+
+def text(node: Node, attr: str) -> str:
+    """Return an attribute of text, which protobuf's JSON form has in base64; empty where there is none."""
+    return base64.b64decode(str(node.attrs.get(attr, {}).get("s", ""))).decode()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.editing import Body, edit
-from tfjs_bundle.graph.passes.linear_ops import LINEAR_OPS, Linear, linear, text
+from tfjs_bundle.graph.passes.linear_ops import LINEAR_OPS, Linear, linear
 from tfjs_bundle.graph.passes.rewriting import attributes
 
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")

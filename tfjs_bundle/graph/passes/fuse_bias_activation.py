@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import Attr, GraphModel, Node
+from tfjs_bundle.graph.ir import Attr, GraphModel, Node, text
 from tfjs_bundle.graph.passes.editing import Body, edit
 from tfjs_bundle.graph.passes.fold_batch_norm import find_summand
-from tfjs_bundle.graph.passes.linear_ops import text
 from tfjs_bundle.graph.passes.rewriting import attributes
 
 #: The op -> the one that takes a bias and an activation, as TF.js knows it.

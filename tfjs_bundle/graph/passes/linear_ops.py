@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import Node
+from tfjs_bundle.graph.ir import Node, text
 from tfjs_bundle.graph.passes.editing import Body
 
 #: The op -> which of its inputs the weights and the data are.
@@ -105,11 +104,6 @@ def linear(body: Body, node: Node) -> Linear | None:
 def padding(node: Node) -> str:
     """Return a convolution's padding: ``SAME``, ``VALID`` or ``EXPLICIT``."""
     return text(node, "padding")
-
-
-def text(node: Node, attr: str) -> str:
-    """Return an attribute of text, which protobuf's JSON form has in base64; empty where there is none."""
-    return base64.b64decode(str(node.attrs.get(attr, {}).get("s", ""))).decode()
 
 
 def _transposed(node: Node) -> bool:

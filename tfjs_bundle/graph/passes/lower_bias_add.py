@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
-from tfjs_bundle.graph.passes.lower_channels_first import data_format
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -16,7 +15,7 @@ def lower_bias_add(graph: GraphModel) -> GraphModel:
     """
 
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
-        if data_format(node) != "NCHW":
+        if text(node, "data_format") != "NCHW":
             return False
         tensor, bias = node.inputs[:2]
         dtype = str(node.attrs["T"]["type"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 #: The format of an op's tensors, by its attribute; protobuf's JSON form of bytes is base64.
@@ -51,21 +51,16 @@ def lower_channels_first(graph: GraphModel) -> GraphModel:
     return graph
 
 
-def data_format(node: Node) -> str:
-    """Return the attribute ``data_format`` in clear; empty where there is none."""
-    return base64.b64decode(str(node.attrs.get("data_format", {}).get("s", ""))).decode()
-
-
 def _picture_first(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
-    if data_format(node) not in _LAST or _OPS[node.op] != data_format(node):
+    if text(node, "data_format") not in _LAST or _OPS[node.op] != text(node, "data_format"):
         return False
-    picture = _transpose(node.inputs[0], _to_last(data_format(node)), "channels_last", node, emit)
+    picture = _transpose(node.inputs[0], _to_last(text(node, "data_format")), "channels_last", node, emit)
     _run(node, [picture, *node.inputs[1:]], emit)
     return True
 
 
 def _picture_last(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
-    format_ = data_format(node)
+    format_ = text(node, "data_format")
     if format_ not in _LAST:
         return False
     picture = _transpose(node.inputs[2], _to_last(format_), "channels_last", node, emit)
@@ -79,7 +74,7 @@ def _picture_last(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
 
 def _run(node: Node, inputs: list[str], emit: Emitter) -> None:
     """Emit the op in channels_last, and the transpose of its output."""
-    format_ = data_format(node)
+    format_ = text(node, "data_format")
     attrs: dict[str, Any] = dict(node.attrs)
     attrs["data_format"] = {"s": base64.b64encode(_LAST[format_].encode()).decode()}
     order = _to_last(format_)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.arithmetic import Value, count_up, known, pack, read, sizes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
@@ -43,7 +41,7 @@ def lower_crop_and_resize(graph: GraphModel) -> GraphModel:
         last_row, last_column = height.cast("float32") - 1.0, width.cast("float32") - 1.0
         inside = (row >= 0.0) & (row <= last_row) & (column >= 0.0) & (column <= last_column)
         row, column = row.maximum(0.0).minimum(last_row), column.maximum(0.0).minimum(last_column)
-        if base64.b64decode(str(node.attrs.get("method", {}).get("s", ""))) == b"nearest":
+        if text(node, "method") == "nearest":
             value = read_at(_half_up(row), _half_up(column))
         else:
             top, left = row.floor(), column.floor()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import string
 from dataclasses import dataclass
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
 
@@ -34,7 +33,7 @@ def lower_einsum(graph: GraphModel) -> GraphModel:
     shapes = graph.shapes
 
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
-        equation = base64.b64decode(str(node.attrs["equation"]["s"])).decode().replace(" ", "")
+        equation = text(node, "equation").replace(" ", "")
         if "." in equation:
             own = [None if emit.in_function else shapes.get(tensor) for tensor in node.inputs]
             equation = _without_ellipses(equation, own)

@@ -6,9 +6,8 @@ import base64
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.arithmetic import Value, known, pack, sizes
-from tfjs_bundle.graph.passes.lower_channels_first import data_format
 from tfjs_bundle.graph.passes.lower_transposed_convolutions import numbers
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
@@ -21,14 +20,14 @@ def lower_max_pool3d(graph: GraphModel) -> GraphModel:
     shapes = graph.shapes
 
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
-        if data_format(node) not in ("", "NDHWC"):
+        if text(node, "data_format") not in ("", "NDHWC"):
             return False
         dtype = str(node.attrs["T"]["type"])
         window, strides = numbers(node, "ksize", 5), numbers(node, "strides", 5)
         shape = None if emit.in_function else shapes.get(node.inputs[0])
         depth, height, width, channels = sizes(node.inputs[0], shape or (None,) * 5, dtype, emit)[1:]
         every = known(emit, np.int32(-1))
-        same = base64.b64decode(str(node.attrs["padding"]["s"])) == b"SAME"
+        same = text(node, "padding") == "SAME"
 
         def out(size: Value, axis: int) -> Value:
             room = size if same else size - (window[axis] - 1)

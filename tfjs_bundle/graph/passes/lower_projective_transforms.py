@@ -6,11 +6,9 @@ On cpu, a picture of a batch beyond the first is transformed by what is not ther
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.arithmetic import Value, arange, count_up, divide, known, pack, read, sizes
 from tfjs_bundle.graph.passes.known_values import Shapes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
@@ -78,8 +76,7 @@ class _Transform:
             self._emit.last("Identity", [read_at.tensor], T="DT_FLOAT")
 
     def _text(self, name: str) -> str:
-        value = self._node.attrs.get(name, {}).get("s")
-        return base64.b64decode(str(value)).decode() if value else "CONSTANT"
+        return text(self._node, name) or "CONSTANT"
 
     def _sources(self) -> _Point:
         """Return where each target pixel comes from."""

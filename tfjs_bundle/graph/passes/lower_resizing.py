@@ -8,12 +8,11 @@ last bit decides.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes import resampling
 from tfjs_bundle.graph.passes.arithmetic import Value, known, pack, read, sizes
 from tfjs_bundle.graph.passes.resampling import Axis
@@ -93,7 +92,7 @@ class _Resize:
             read(tensor, "float32", self._emit, self._by_name, self._shapes)[number - 1]
             for tensor in self._node.inputs[2:4]
         )
-        kernel = base64.b64decode(str(self._node.attrs["kernel_type"]["s"])).decode()
+        kernel = text(self._node, "kernel_type")
         return resampling.scale_and_translate(axis, scale, translation, kernel, self._flag("antialias"))
 
     def _weigh(self, picture: str, axis: Axis, number: int) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node
+from tfjs_bundle.graph.ir import GraphModel, Node, text
 from tfjs_bundle.graph.passes.arithmetic import known, pack, sizes
 from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes
 
@@ -21,7 +19,7 @@ def lower_space_to_depth(graph: GraphModel) -> GraphModel:
     def rewrite(node: Node, emit: Emitter, _: dict[str, Node]) -> bool:
         tensor = node.inputs[0]
         shape = None if emit.in_function else shapes.get(tensor)
-        layout = base64.b64decode(str(node.attrs.get("data_format", {}).get("s", ""))).decode()
+        layout = text(node, "data_format")
         if shape is None or layout not in ("", "NHWC"):
             return False
         dtype = str(node.attrs["T"]["type"])

@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.ir import GraphModel, Node, node_name, text
 from tfjs_bundle.graph.passes.arithmetic import Value, known, pack, read
 from tfjs_bundle.graph.passes.axes import Axes
 from tfjs_bundle.graph.passes.rewriting import Emitter, attributes, replace_nodes
@@ -57,7 +57,7 @@ def _convolve_upsampled(graph: GraphModel, node: Node, emit: Emitter, by_name: d
     picture = node.inputs[2]
     shape = None if emit.in_function else graph.shapes.get(picture)
     axes = Axes(picture, shape or (None,) * 5, dtype, emit)
-    same = base64.b64decode(str(node.attrs["padding"]["s"])) == b"SAME"
+    same = text(node, "padding") == "SAME"
     for axis, (stride, length) in enumerate(zip(strides, weights.shape[:3], strict=True), start=1):
         count = axes.sizes[axis]
         before: Value = known(emit, np.int32(0))

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import Attr, GraphModel, Node
+from tfjs_bundle.graph.ir import Attr, GraphModel, Node, text
 from tfjs_bundle.graph.passes.editing import Body, edit
-from tfjs_bundle.graph.passes.linear_ops import padding, text
+from tfjs_bundle.graph.passes.linear_ops import padding
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
