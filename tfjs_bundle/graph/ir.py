@@ -9,7 +9,7 @@ TensorFlow.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -138,3 +138,12 @@ def node_name(tensor: str) -> str:
 def text(node: Node, attr: str) -> str:
     """Return an attribute of text, which protobuf's JSON form has in base64; empty where there is none."""
     return base64.b64decode(str(node.attrs.get(attr, {}).get("s", ""))).decode()
+
+
+def unused_name(wanted: str, taken: Container[str]) -> str:
+    """Return ``wanted``, with a number behind it where that is taken."""
+    name, count = wanted, 0
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name

@@ -14,7 +14,16 @@ import numpy as np
 
 from tfjs_bundle.errors import UnsupportedModelError
 from tfjs_bundle.graph.dtypes import proto_to_numpy, tfjs_dtype, tfjs_tensor
-from tfjs_bundle.graph.ir import Attr, Function, GraphModel, Node, Signature, TensorSpec, node_name
+from tfjs_bundle.graph.ir import (
+    Attr,
+    Function,
+    GraphModel,
+    Node,
+    Signature,
+    TensorSpec,
+    node_name,
+    unused_name,
+)
 from tfjs_bundle.graph.passes.name_functions import called
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
 from tfjs_bundle.graph.program import OPS, TABLE, Check, Program, ProgramInput, output_dtypes
@@ -242,8 +251,8 @@ class _Partition:
         placeholders: list[Node] = []
         renamed: dict[str, str] = {}
         for tensor in self._crossing(graph_nodes, [spec.tensor for spec in kept], before, wide_inputs):
-            name = _unique(tensor.replace(":", "_"), taken) if ":" in tensor else tensor
-            public = _unique(f"{tensor}", {spec.name for spec in signature.inputs} | set(feeds))
+            name = unused_name(tensor.replace(":", "_"), taken) if ":" in tensor else tensor
+            public = unused_name(f"{tensor}", {spec.name for spec in signature.inputs} | set(feeds))
             dtype = dtypes[tensor]
             shape = self.shapes.get(tensor)
             specs.append(TensorSpec(public, shape, tfjs_dtype(dtype), dtype, f"{name}:0"))
@@ -254,7 +263,7 @@ class _Partition:
         outgoing: list[TensorSpec] = []
         for tensor in sorted({_reference(t) for name in after for t in _data(self.nodes[name])}):
             if node_name(tensor) in in_graph and not self._source(node_name(tensor)):
-                public = _unique(tensor, {spec.name for spec in (*kept, *outgoing)})
+                public = unused_name(tensor, {spec.name for spec in (*kept, *outgoing)})
                 dtype = self._fetched_dtype(tensor, after)
                 fetches[tensor] = (public, dtype)
                 outgoing.append(TensorSpec(public, self.shapes.get(tensor), tfjs_dtype(dtype), dtype, tensor))
@@ -482,11 +491,3 @@ def _placeholder(name: str, dtype: str, shape: tuple[int | None, ...] | None) ->
 
 def _type(attr: Attr) -> str:
     return proto_to_numpy(str(attr["type"]))
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    unique, number = name, 0
-    while unique in taken:
-        number += 1
-        unique = f"{name}_{number}"
-    return unique

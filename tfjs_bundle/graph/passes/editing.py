@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import Attr, GraphModel, Node, node_name
+from tfjs_bundle.graph.ir import Attr, GraphModel, Node, node_name, unused_name
+from tfjs_bundle.graph.passes.bodies import Shape, is_first
 from tfjs_bundle.graph.passes.known_values import known_value
 from tfjs_bundle.graph.passes.rewriting import constant
-
-Shape = tuple[int | None, ...]
 
 #: A weight of so many elements is computed while building; anything larger is no vector of channels.
 _LARGEST = 1 << 20
@@ -46,10 +45,7 @@ class Body:
 
     def producer(self, tensor: str) -> Node | None:
         """Return the node whose first output ``tensor`` is; ``None`` for a function's argument."""
-        parts = tensor.split(":")
-        return (
-            None if tensor.startswith("^") or parts[-1] not in (parts[0], "0") else self._nodes.get(parts[0])
-        )
+        return self._nodes.get(node_name(tensor)) if is_first(tensor) else None
 
     def output(self, node: Node | str) -> str:
         """Return the reference to a node's first output."""
@@ -113,11 +109,7 @@ class Body:
 
     def unused(self, name: str) -> str:
         """Return ``name``, with a number behind it where there is such a node."""
-        base, count = name, 0
-        while name in self._nodes:
-            count += 1
-            name = f"{base}_{count}"
-        return name
+        return unused_name(name, self._nodes)
 
     def bypass(self, node: Node, tensor: str) -> None:
         """Let all that uses ``node`` use ``tensor``; a node that the graph returns stays, as a copy of it."""

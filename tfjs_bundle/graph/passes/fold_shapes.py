@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import GraphModel, Node, node_name
+from tfjs_bundle.graph.ir import GraphModel, Node, node_name, unused_name
 from tfjs_bundle.graph.passes.bodies import Body, Shape, is_first, rewrite_bodies
 from tfjs_bundle.graph.passes.rewriting import constant
 
@@ -83,7 +83,8 @@ class _Folding:
         known = isinstance(sizes, list) and None not in sizes
         if shape is None or known or shape.count(None) > 1 or 0 in shape:
             return [node]
-        name = self._unused(f"{node.name}/shape")
+        name = unused_name(f"{node.name}/shape", self._taken)
+        self._taken.add(name)
         values = np.array([-1 if size is None else size for size in shape], np.int32)
         reference = f"{name}:output:0" if self._body.in_function else name
         attrs = {**node.attrs, "Tshape": {"type": "DT_INT32"}}
@@ -91,14 +92,6 @@ class _Folding:
             constant(name, values),
             replace(node, inputs=[node.inputs[0], reference, *node.inputs[2:]], attrs=attrs),
         ]
-
-    def _unused(self, name: str) -> str:
-        base, count = name, 0
-        while name in self._taken:
-            count += 1
-            name = f"{base}_{count}"
-        self._taken.add(name)
-        return name
 
     # --- shapes ---
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import Attr, GraphModel, Node
+from tfjs_bundle.graph.ir import Attr, GraphModel, Node, unused_name
 
 _DTYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "bool": "DT_BOOL"}
 
@@ -62,11 +62,7 @@ class Emitter:
         return node.name + self._suffix
 
     def _name(self, hint: str) -> str:
-        name = base = f"{self._prefix}/{hint}"
-        count = 0
-        while name in self._taken:
-            count += 1
-            name = f"{base}_{count}"
+        name = unused_name(f"{self._prefix}/{hint}", self._taken)
         self._taken.add(name)
         return name
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfjs_bundle.graph.ir import Function, GraphModel, Node, TensorSpec, node_name
+from tfjs_bundle.graph.ir import Function, GraphModel, Node, TensorSpec, node_name, unused_name
 from tfjs_bundle.graph.passes.known_values import known_value
 from tfjs_bundle.graph.passes.rewriting import attributes, constant
 
@@ -225,10 +225,7 @@ class _Unrolling:
             self._known[node.name] = node
 
     def _name(self, wanted: str) -> str:
-        name, count = wanted, 0
-        while name in self._taken:
-            count += 1
-            name = f"{wanted}_{count}"
+        name = unused_name(wanted, self._taken)
         self._taken.add(name)
         return name
 
