@@ -58,12 +58,16 @@ def convert_tfjs(peers: Peers, source: Path, directory: Path) -> Cost:
 
 def convert_tflite(peers: Peers, source: Path, directory: Path) -> Cost:
     directory.mkdir()
-    return run([sys.executable, _ROUTES / "to_tflite.py", source, directory / "model.tflite"])
+    return _route("to_tflite", Path(sys.executable), source, directory / "model.tflite")
 
 
 def convert_onnx(peers: Peers, source: Path, directory: Path) -> Cost:
     directory.mkdir()
-    return run([peers.python, _ROUTES / "to_onnx.py", source, directory / "model.onnx"])
+    return _route("to_onnx", peers.python, source, directory / "model.onnx")
+
+
+def _route(module: str, python: Path, *arguments: Path) -> Cost:
+    return run([python, "-m", f"bench.routes.{module}", *arguments], env={"PYTHONPATH": str(ROOT)})
 
 
 def _site_ours(peers: Peers, converted: Path, site: Path) -> None:
