@@ -61,14 +61,14 @@ class Formulas:
             factor, tensor = (factor / number if node.op == "RealDiv" else factor * number), other
         return factor, tensor
 
-    def product(self, tensor: str) -> tuple[float, tuple[str, str]] | None:
-        """Return ``(k, (x, y))`` where ``tensor`` is k * x * y."""
+    def products(self, tensor: str) -> Iterator[tuple[float, str, str]]:
+        """Yield ``(k, x, y)`` in both orders of x and y where ``tensor`` is k * x * y."""
         number, rest = self.scaled(tensor)
         node = self.made(rest, "Mul")
-        if node is None:
-            return None
-        (one, x), (other, y) = (self.scaled(operand) for operand in node.inputs[:2])
-        return number * one * other, (x, y)
+        if node is not None:
+            (one, x), (other, y) = (self.scaled(operand) for operand in node.inputs[:2])
+            yield number * one * other, x, y
+            yield number * one * other, y, x
 
     def shifted(self, tensor: str) -> tuple[float, float, str] | None:
         """Return ``(a, b, x)`` where ``tensor`` is a + b * x, as AddV2 and Sub write it."""

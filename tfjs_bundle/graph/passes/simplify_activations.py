@@ -35,11 +35,7 @@ def simplify_activations(graph: GraphModel) -> GraphModel:
 
 def _gelu(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
     find = Formulas(by_name)
-    product = find.product(node.name)
-    if product is None:
-        return False
-    number, parts = product
-    for x, other in (parts, parts[::-1]):
+    for number, x, other in find.products(node.name):
         bent = find.shifted(other)
         if bent is None:
             continue
@@ -95,26 +91,23 @@ def _is_cube(find: Formulas, tensor: str, x: str) -> bool:
     power = find.made(tensor, "Pow")
     if power is not None:
         return same(power.inputs[0], x) and find.number(power.inputs[1]) == 3
-    number, parts = find.product(tensor) or (0.0, ("", ""))
-    return number == 1 and any(
-        same(one, x) and _is_square(find, other, x) for one, other in (parts, parts[::-1])
+    return any(
+        number == 1 and same(one, x) and _is_square(find, other, x)
+        for number, one, other in find.products(tensor)
     )
 
 
 def _is_square(find: Formulas, tensor: str, x: str) -> bool:
     square = find.made(tensor, "Square")
-    number, parts = find.product(tensor) or (0.0, ("", ""))
-    return same(square.inputs[0], x) if square else number == 1 and same(*parts, x)
+    if square:
+        return same(square.inputs[0], x)
+    return any(number == 1 and same(one, other, x) for number, one, other in find.products(tensor))
 
 
 def _hard_swish(node: Node, emit: Emitter, by_name: dict[str, Node]) -> bool:
     """Write ``number * x * relu6(a + b * x)`` as z * clip(z + a * k, 0, 6 k) of z = b * k * x."""
     find = Formulas(by_name)
-    product = find.product(node.name)
-    if product is None:
-        return False
-    number, parts = product
-    for x, other in (parts, parts[::-1]):
+    for number, x, other in find.products(node.name):
         relu6 = find.made(other, "Relu6")
         bent = find.shifted(relu6.inputs[0]) if relu6 else None
         if (
