@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from tfjs_bundle.graph import passes  # noqa: E402
 from tfjs_bundle.graph.ir import GraphModel, Node  # noqa: E402
 from tfjs_bundle.graph.partition import partition  # noqa: E402
 from tfjs_bundle.graph.passes.expand_fused_ops import expand_fused_ops  # noqa: E402
-from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes  # noqa: E402
+from tfjs_bundle.graph.passes.rewriting import Emitter, replace_nodes, retyped  # noqa: E402
 from tfjs_bundle.source.identify import identify  # noqa: E402
 from tfjs_bundle.verify.cases import awkward_cases, draw_cases  # noqa: E402
 
@@ -165,23 +164,8 @@ def _difference(expected: np.ndarray, actual: np.ndarray) -> str:
 
 def widened(graph: GraphModel) -> GraphModel:
     """Return ``graph`` with float64 in place of float32."""
-
-    def wide(attr: Any) -> Any:
-        if isinstance(attr, dict):
-            return {name: wide(value) for name, value in attr.items()}
-        if isinstance(attr, list):
-            return [wide(each) for each in attr]
-        return "DT_DOUBLE" if attr == "DT_FLOAT" else attr
-
-    def body(nodes: list[Node]) -> list[Node]:
-        return [replace(node, attrs=wide(node.attrs)) for node in nodes]
-
     graph = replace_nodes(expand_fused_ops(graph), "FusedBatchNormV3", _spelled_out)
-    functions = {
-        name: replace(function, nodes=body(function.nodes), signature=wide(function.signature))
-        for name, function in graph.functions.items()
-    }
-    return replace(graph, nodes=body(graph.nodes), functions=functions)
+    return retyped(graph, "DT_FLOAT", "DT_DOUBLE")
 
 
 def _spelled_out(node: Node, emit: Emitter, _: Any) -> bool:

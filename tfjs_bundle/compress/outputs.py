@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from tfjs_bundle.graph.dtypes import numpy_to_proto, tfjs_tensor
 from tfjs_bundle.graph.ir import GraphModel, Node, Signature, TensorSpec, node_name
 from tfjs_bundle.graph.partition import Partitioned
 from tfjs_bundle.graph.passes.remove_unused import remove_unused
+from tfjs_bundle.graph.passes.rewriting import retyped
 
 #: Multiplications that measuring may take in all: about half a minute on two cores. A number of rows follows
 #: from it, and never from a clock, so that the same build gives the same bytes.
@@ -52,7 +52,8 @@ class Outputs:
         """Take ``graph``, which has the signature of the divided one, for the predictions that follow."""
         self._graph = graph
         if self._parts.program is not None:
-            graph = _narrow(graph)
+            # ops may ask for 64 bits, which the program keeps to itself: TensorFlow looks, TF.js does not
+            graph = retyped(graph, "DT_INT64", "DT_INT32")
         self._child.call("prepare_graph", graph, list(varied))
 
     def feeds(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -122,29 +123,6 @@ class Outputs:
         values = [np.asarray(given[spec.name]) for spec in specs]
         outputs = self._child.call("run_graph", remove_unused(graph), values)
         return dict(zip(wanted, outputs, strict=True))
-
-
-def _narrow(graph: GraphModel) -> GraphModel:
-    """Return ``graph`` with 32 bits where its ops still ask for 64, which the program keeps to itself.
-
-    TF.js has no such numbers and does not look; TensorFlow does.
-    """
-
-    def narrow(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: narrow(each) for name, each in value.items()}
-        if isinstance(value, list):
-            return [narrow(each) for each in value]
-        return "DT_INT32" if value == "DT_INT64" else value
-
-    def body(nodes: list[Node]) -> list[Node]:
-        return [replace(node, attrs=narrow(node.attrs)) for node in nodes]
-
-    functions = {
-        name: replace(each, nodes=body(each.nodes), signature=narrow(each.signature))
-        for name, each in graph.functions.items()
-    }
-    return replace(graph, nodes=body(graph.nodes), functions=functions)
 
 
 def _first(tensor: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -122,3 +123,26 @@ def replace_nodes(
         for name, function in graph.functions.items()
     }
     return replace(graph, nodes=body(graph.nodes, False), functions=functions, layers=layers)
+
+
+def retyped(graph: GraphModel, before: str, after: str) -> GraphModel:
+    """Return ``graph`` with the type ``after`` wherever its nodes and functions name ``before``.
+
+    Constants keep their numpy dtype.
+    """
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: changed(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        return after if value == before else value
+
+    def body(nodes: list[Node]) -> list[Node]:
+        return [replace(node, attrs=changed(node.attrs)) for node in nodes]
+
+    functions = {
+        name: replace(each, nodes=body(each.nodes), signature=changed(each.signature))
+        for name, each in graph.functions.items()
+    }
+    return replace(graph, nodes=body(graph.nodes), functions=functions)
