@@ -1,4 +1,4 @@
-/** What TF.js 4.22 computes wrongly, put right in its sources as they are bundled. */
+/** What TF.js 4.22 computes wrongly, or with needless copies, put right in its sources as they are bundled. */
 
 const LOWEST = "-3.402823466e+38"; // of float32; neither WebGL nor WGSL has a literal for infinity
 const NOT_NEGATIVE = /x \* vec4\(greaterThanEqual\(x, vec4\(0\.0\)\)\)/;
@@ -73,6 +73,13 @@ const CURES = [
     /(?<=isSamePad = )[^;]*/,
     "0",
   ]),
+
+  // Each slice, and so each part of a split, copies all that it is a part of. The memory may move as the output is made.
+  [
+    "backend-wasm/dist/kernels/Slice",
+    /const xVals = backend\.readSync\(x\.dataId\);\s*(const out = [^;]*;)/,
+    '$1 const xVals = x.dtype === "string" ? backend.readSync(x.dataId) : backend.typedArrayFromHeap(x);',
+  ],
 ];
 
 /**

@@ -15,6 +15,7 @@ import {
   removeBackend,
   setBackend,
   type Tensor,
+  type TensorInfo,
   tensor,
   engine as tfEngine,
 } from "@tensorflow/tfjs-core";
@@ -26,10 +27,12 @@ import type {
   EngineConfig,
   EngineMemory,
   EngineModules,
+  NumberTensor,
   Program,
   TensorData,
   TensorMap,
 } from "./protocol.js";
+import { isRepeatable, TracedGraph } from "./traced-graph.js";
 import { WeightReader, type WeightSpec, type WeightsGroup, type WeightValues } from "./weights.js";
 
 interface ModelJson {
@@ -48,6 +51,9 @@ interface Loadable {
 /** Small models are timed a few times, large ones once: the visitor is waiting. */
 const TIMING_RUNS = 8;
 const TIMING_BUDGET_MS = 80;
+
+/** Backends whose kernels compute at once, in memory that can be read at any time. */
+const IN_MEMORY: ReadonlySet<string> = new Set(["cpu", "wasm"]);
 
 /** TF.js has one active backend and one stack of scopes per page or worker: engines take turns. */
 let turn: Promise<unknown> = Promise.resolve();
@@ -80,6 +86,8 @@ export function engineOf(modules: EngineModules): Engine {
   /** Why no prediction can be trusted any more. */
   let broken = "";
   const weights: Record<string, Tensor> = {};
+  /** Where a trace may stand for the executor: numbers lie in memory, and decide nothing about what is run. */
+  let traced: TracedGraph<NumberTensor> | undefined;
 
   function activate(): Promise<void> {
     return setBackend(config.backend).then((active) => {
@@ -118,33 +126,35 @@ export function engineOf(modules: EngineModules): Engine {
     await activate();
     const scope = openScope();
     try {
-      const fed: Record<string, Tensor> = {};
-      for (const name of edges.inputs) {
+      const fed = edges.inputs.map((name) => {
         const value = inputs[name];
         if (!value) throw new Error(`the input ${name} is missing`);
         if (value.dtype === "string" || value.data instanceof Float64Array) {
           throw new Error(`the input ${name} does not go into the graph as it is`);
         }
-        fed[name] = tensor(value.data, value.shape, value.dtype);
-      }
-      const wanted = [...edges.outputs];
-      const raw = dynamic ? await model.executeAsync(fed, wanted) : model.execute(fed, wanted);
-      const tensors = Array.isArray(raw) ? raw : [raw as Tensor];
-      const read = await Promise.all(tensors.map((each) => each.data()));
-      const outputs: TensorMap = {};
-      wanted.forEach((name, index) => {
-        const { shape, dtype } = tensors[index]!;
-        outputs[name] = {
-          data: copied(read[index]!, dtype as Dtype),
-          shape: [...shape],
-          dtype: dtype as Dtype,
-        };
+        return tensor(value.data, value.shape, value.dtype);
       });
+      const values = traced ? traced.run(fed) : await executed(fed);
       if (broken) throw new Error(broken);
-      return outputs;
+      return Object.fromEntries(edges.outputs.map((name, index) => [name, values[index]!]));
     } finally {
-      scope.close();
+      scope.close(traced !== undefined);
     }
+  }
+
+  async function executed(fed: readonly Tensor[]): Promise<NumberTensor[]> {
+    const outputs = dynamic
+      ? listOf(await model!.executeAsync(byName(fed), [...edges.outputs]))
+      : executeNow(fed);
+    return Promise.all(outputs.map(async (output) => numbersOf(output, await output.data())));
+  }
+
+  function executeNow(fed: readonly Tensor[]): Tensor[] {
+    return listOf(model!.execute(byName(fed), [...edges.outputs]));
+  }
+
+  function byName(fed: readonly Tensor[]): Record<string, Tensor> {
+    return Object.fromEntries(edges.inputs.map((name, index) => [name, fed[index]!]));
   }
 
   return {
@@ -188,6 +198,11 @@ export function engineOf(modules: EngineModules): Engine {
         (made as unknown as Loadable).loadWithWeightMap(json, weights);
         model = made;
         dynamic = edges.outputs.length > 0 && needsAsync(made, edges);
+        if (!dynamic && IN_MEMORY.has(config.backend) && isRepeatable(json.modelTopology.node)) {
+          const { backend } = tfEngine();
+          const read = (output: TensorInfo) => numbersOf(output, backend.readSync(output.dataId));
+          traced = new TracedGraph(new Set(Object.values(weights)), executeNow, read, sameNumbers);
+        }
       }),
 
     run: (inputs) => inTurn(() => unlessLost(execute(inputs))),
@@ -219,11 +234,28 @@ export function engineOf(modules: EngineModules): Engine {
 
     dispose: () =>
       inTurn(async () => {
+        traced?.dispose();
+        traced = undefined;
         if (model && !broken) model.dispose();
         else for (const each of Object.values(weights)) each.dispose();
         model = undefined;
       }),
   };
+}
+
+function listOf(tensors: Tensor | Tensor[]): Tensor[] {
+  return Array.isArray(tensors) ? tensors : [tensors];
+}
+
+function numbersOf({ shape, dtype }: TensorInfo, data: unknown): NumberTensor {
+  return { data: copied(data, dtype as Dtype), shape: [...shape], dtype: dtype as Dtype };
+}
+
+function sameNumbers(a: NumberTensor, b: NumberTensor): boolean {
+  const [bytes, others] = [a, b].map(
+    ({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  );
+  return bytes!.length === others!.length && bytes!.every((byte, index) => byte === others![index]);
 }
 
 /**
@@ -264,9 +296,9 @@ function needsAsync(
 /**
  * A scope of TF.js that may stay open across awaits, which `tidy` may not: engines take turns, so that
  * nothing else opens one meanwhile. Closing it disposes whatever was made in it, tensors included that a
- * failed loop has marked to be kept.
+ * failed loop has marked to be kept; but not while `sparing` what a trace keeps.
  */
-function openScope(): { close(): void } {
+function openScope(): { close(sparing: boolean): void } {
   const state = tfEngine() as unknown as {
     startScope(name?: string): void;
     endScope(result?: unknown): void;
@@ -276,9 +308,9 @@ function openScope(): { close(): void } {
   const depth = state.state.scopeStack.length;
   const scope = state.state.activeScope;
   return {
-    close() {
+    close(sparing) {
       while (state.state.scopeStack.length > depth) state.endScope();
-      for (const each of scope.track) if (!each.isDisposed) each.dispose();
+      for (const each of scope.track) if (!each.isDisposed && !(sparing && each.kept)) each.dispose();
       state.endScope();
     },
   };

@@ -277,7 +277,7 @@ function toTensor(values: Values, shape: readonly number[], info: TensorInfo, wi
 function convert(values: Values, info: TensorInfo, wide: boolean): TensorData {
   const length = values.length;
   if (info.dtype === "float32") {
-    if (values instanceof Float32Array) return Float32Array.from(values);
+    if (values instanceof Float32Array) return new Float32Array(values);
     const data = new Float32Array(length);
     for (let i = 0; i < length; i++) data[i] = toNumber(values[i], i, info);
     return data;

@@ -103,22 +103,24 @@ class Suite:
         self,
         backend: str,
         bundle: Bundle,
-        cases: Sequence[Case],
-        references: Sequence[Mapping[str, np.ndarray]],
+        cases: list[Case],
+        references: list[Mapping[str, np.ndarray]],
         atol: float,
     ) -> Verdict:
+        # Of three predictions for the same shapes the loader makes the third by another way there.
+        rounds = 2 if backend in ("cpu", "wasm") else 1
         if not bundle.backends[backend]["supported"]:
             return Verdict(REFUSED, f"{backend} lacks {', '.join(bundle.backends[backend]['missing_ops'])}")
         for attempt in range(2):
             page = self._page(backend)
             try:
-                outputs = page.run(self._url, backend, str(self._count), cases)
+                outputs = page.run(self._url, backend, str(self._count), cases * rounds)
             except RefusalError as refusal:
                 verdict = Verdict(WRONG, f"{refusal.code}: {refusal.message}")
             except Exception as error:  # the page died
                 verdict = Verdict(WRONG, f"{type(error).__name__}: {str(error).splitlines()[0]}")
             else:
-                verdict = judge(cases, references, outputs, atol)
+                verdict = judge(cases * rounds, references * rounds, outputs, atol)
             if verdict.status == RIGHT:
                 return verdict
             page.close()

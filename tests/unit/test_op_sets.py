@@ -140,6 +140,6 @@ def test_a_visit_on_wasm_downloads_no_more_than_this(name, variant, budget):
     assert download(name, "wasm", variant) <= budget * KILOBYTE
 
 
-@pytest.mark.parametrize(("name", "budget"), [("feed-forward", 62), ("sequences", 70), ("all", 96)])
+@pytest.mark.parametrize(("name", "budget"), [("feed-forward", 64), ("sequences", 70), ("all", 96)])
 def test_a_visit_on_cpu_downloads_no_more_than_this(name, budget):
     assert download(name, "cpu") <= budget * KILOBYTE

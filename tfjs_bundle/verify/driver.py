@@ -64,6 +64,8 @@ class BackendRun:
             ``"failed"``.
         reason: why it did not run or failed.
         outputs: by name, one mapping per case.
+        warm_outputs: those of the first case once more, of the last of many predictions: a loader that knows
+            the inputs' shapes by then does not compute them as it did at first.
         load_ms: milliseconds from the loader's import to a ready model, the self-check included.
         first_ms: milliseconds of the first prediction.
         warm_ms: milliseconds of the fastest prediction of the first case.
@@ -74,6 +76,7 @@ class BackendRun:
     status: str
     reason: str = ""
     outputs: tuple[dict[str, Tensor], ...] = ()
+    warm_outputs: dict[str, Tensor] = field(default_factory=dict)
     load_ms: float | None = None
     first_ms: float | None = None
     warm_ms: float | None = None
@@ -226,7 +229,7 @@ def _run_backend(
                 if stop.is_set():
                     return BackendRun(backend, "not run", "interrupted")
             if cases:
-                done["warm_ms"] = harness.time(cases[0])
+                done["warm_ms"], done["warm_outputs"] = harness.time(cases[0])
             status, reason = ("failed", refused) if refused else ("ran", "")
             done["outputs"] = tuple(outputs)
         except RefusalError as refusal:
@@ -311,19 +314,23 @@ class Harness:
         return float(answer["milliseconds"])
 
     def predict(self, case: Case) -> tuple[float, dict[str, Tensor]]:
-        answer = self._call("predict", {"inputs": _packed(case)})
-        outputs = {name: _unpacked(packed) for name, packed in answer["outputs"].items()}
-        return float(answer["milliseconds"]), outputs
+        return _timed(self._call("predict", {"inputs": _packed(case)}))
 
-    def time(self, case: Case) -> float:
+    def time(self, case: Case) -> tuple[float, dict[str, Tensor]]:
+        """Return the milliseconds of the fastest prediction of several, and the outputs of the last."""
         job = {"inputs": _packed(case), "budget": WARM_BUDGET_MS, "repeats": WARM_REPEATS}
-        return float(self._call("time", job)["milliseconds"])
+        return _timed(self._call("time", job))
 
     def _call(self, function: str, job: dict[str, Any]) -> Any:
         answer = self._page.evaluate(f"tfjsBundleVerify.{function}", {**job, "timeout": self._timeout})
         if "error" in answer:
             raise RefusalError(answer["error"]["code"], answer["error"]["message"])
         return answer
+
+
+def _timed(answer: Mapping[str, Any]) -> tuple[float, dict[str, Tensor]]:
+    outputs = {name: _unpacked(packed) for name, packed in answer["outputs"].items()}
+    return float(answer["milliseconds"]), outputs
 
 
 @dataclass

@@ -63,6 +63,12 @@ interface Failure {
   error: { code: string; message: string };
 }
 
+/** Outputs, and the milliseconds that they took. */
+interface Predicted {
+  milliseconds: number;
+  outputs: Record<string, Packed>;
+}
+
 let model: PublicModel | undefined;
 
 /** Load the bundle on one backend; resolves to the milliseconds it took. */
@@ -94,31 +100,28 @@ async function load(
 }
 
 /** Make one prediction. */
-async function predict(
-  job: PredictJob,
-): Promise<{ milliseconds: number; outputs: Record<string, Packed> } | Failure> {
+async function predict(job: PredictJob): Promise<Predicted | Failure> {
   return guarded(async () => {
     const inputs = unpackAll(job.inputs);
     const started = performance.now();
     const outputs = await within(job.timeout, "predicting", loaded().predict(inputs));
-    const milliseconds = performance.now() - started;
-    const packed = Object.entries(outputs).map(([name, tensor]) => [name, pack(tensor)] as const);
-    return { milliseconds, outputs: Object.fromEntries(packed) };
+    return { milliseconds: performance.now() - started, outputs: packAll(outputs) };
   });
 }
 
-/** Make one prediction again and again; resolves to the milliseconds of the fastest. */
-async function time(job: TimeJob): Promise<{ milliseconds: number } | Failure> {
+/** Make one prediction again and again; resolves to the milliseconds of the fastest, and the outputs of the last. */
+async function time(job: TimeJob): Promise<Predicted | Failure> {
   return guarded(async () => {
     let fastest = Number.POSITIVE_INFINITY;
+    let outputs: Record<string, PublicTensor> = {};
     const end = performance.now() + job.budget;
     for (let done = 0; done < job.repeats && (done === 0 || performance.now() < end); done++) {
       const inputs = unpackAll(job.inputs); // anew each time: a model may take buffers over
       const started = performance.now();
-      await within(job.timeout, "predicting", loaded().predict(inputs));
+      outputs = await within(job.timeout, "predicting", loaded().predict(inputs));
       fastest = Math.min(fastest, performance.now() - started);
     }
-    return { milliseconds: fastest };
+    return { milliseconds: fastest, outputs: packAll(outputs) };
   });
 }
 
@@ -168,6 +171,10 @@ function unpack(input: Packed | Drawn): PublicTensor {
         ? new Int32Array(bytes.buffer)
         : bytes;
   return { data, shape, dtype };
+}
+
+function packAll(outputs: Record<string, PublicTensor>): Record<string, Packed> {
+  return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, pack(tensor)]));
 }
 
 function pack({ data, shape, dtype }: PublicTensor): Packed {
