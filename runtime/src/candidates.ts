@@ -16,7 +16,13 @@ export interface Candidate {
   threads?: number;
 }
 
-/** What this device can do; read once per load. */
+/** The backends that the caller names; null for a choice of ours. */
+export function namedBackends(choice: BackendChoice): readonly BackendName[] | null {
+  if (choice === "auto") return null;
+  return typeof choice === "string" ? [choice] : choice;
+}
+
+/** What this device can do, as far as it was asked; read once per load. */
 export interface Device {
   webgpu: "hardware" | "software" | "none";
   webgl: "hardware" | "software" | "none";
@@ -60,11 +66,14 @@ const SIMD_PROBE = Uint8Array.of(
   11,
 );
 
-/** Look at this device. Threads are for a worker only: in the page they would block it while they wait. */
-export async function inspectDevice(worker: boolean): Promise<Device> {
+/**
+ * Look at this device. To ask for a graphics card takes longer than to read a small model, so that only those of
+ * `wanted` are asked for. Threads are for a worker only: in the page they would block it while they wait.
+ */
+export async function inspectDevice(worker: boolean, wanted: readonly BackendName[]): Promise<Device> {
   return {
-    webgpu: await webgpuKind(),
-    webgl: webglKind(),
+    webgpu: wanted.includes("webgpu") ? await webgpuKind() : "none",
+    webgl: wanted.includes("webgl") ? webglKind() : "none",
     wasm: wasmKind(),
     threads: worker && globalThis.crossOriginIsolated ? usefulThreads(navigator.hardwareConcurrency ?? 1) : 1,
   };
@@ -114,7 +123,7 @@ function wasmKind(): Device["wasm"] {
  * @throws BundleError `unsupported` where nothing is left to try, saying why.
  */
 export function candidatesFor(choice: BackendChoice, manifest: Manifest, device: Device): Candidate[] {
-  const named = choice === "auto" ? null : typeof choice === "string" ? [choice] : [...choice];
+  const named = namedBackends(choice);
   for (const name of named ?? []) {
     if (!BACKENDS.includes(name)) {
       throw new BundleError(

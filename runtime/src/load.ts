@@ -9,6 +9,7 @@ import {
   candidatesFor,
   type Device,
   inspectDevice,
+  namedBackends,
   runtimeFiles,
 } from "./candidates.js";
 import { abortedError, BundleError, isBundleError, throwIfAborted } from "./errors.js";
@@ -16,6 +17,7 @@ import { compareOutputs, drawInputs, type Golden } from "./golden.js";
 import { type EngineHost, pageHost, workerHost } from "./hosts.js";
 import { type Inputs, readInputs } from "./inputs.js";
 import {
+  BACKENDS,
   type BackendName,
   type Build,
   fileAt,
@@ -103,7 +105,8 @@ export interface Model {
 export async function load(options: LoadOptions, source: Source): Promise<Model> {
   const { backend = "auto", signal } = options;
   const worker = (options.worker ?? true) && source.workers;
-  const [manifest, device] = await Promise.all([readManifest(source, signal), inspectDevice(worker)]);
+  const wanted = namedBackends(backend) ?? BACKENDS;
+  const [manifest, device] = await Promise.all([readManifest(source, signal), inspectDevice(worker, wanted)]);
   const candidates = candidatesFor(backend, manifest, device);
   const progress = progressMeter(options.onProgress);
 
@@ -182,7 +185,13 @@ async function start(load: Load): Promise<Started> {
   let host: EngineHost | undefined;
   try {
     // The scripts' bytes are checked and kept here; the import that follows finds them in the cache.
-    const fetched = Promise.all(scripts.map(async (file) => [file, await fetchFile(file)] as const));
+    const isBinary = ({ part }: ManifestFile) => part === `wasm-${candidate.variant}`;
+    const fetched = Promise.all(
+      scripts.filter((file) => !isBinary(file)).map(async (file) => [file, await fetchFile(file)] as const),
+    );
+    const binaryFile = scripts.find(isBinary);
+    const binary = binaryFile ? fetchFile(binaryFile) : Promise.resolve(null);
+    binary.catch(() => undefined);
     const golden = goldenFile ? fetchFile(goldenFile) : Promise.resolve(null);
     const document = programFile ? fetchFile(programFile) : Promise.resolve(null);
     golden.catch(() => undefined);
@@ -217,7 +226,7 @@ async function start(load: Load): Promise<Started> {
       program: program ? { module: alone ? "" : script(PROGRAM_PART), document: program } : undefined,
       wasm: candidate.variant && {
         variant: candidate.variant,
-        binary: byPart.get(`wasm-${candidate.variant}`)!.bytes,
+        binary: (await binary)!,
         threadScript: byPart.has("wasm-thread") ? script("wasm-thread") : undefined,
         threads: candidate.threads,
       },
@@ -229,6 +238,7 @@ async function start(load: Load): Promise<Started> {
     if (cases) await selfCheck(host, cases);
     const threads = await chooseThreads(host, candidate, manifest, cases);
     if (cases && threads > 1) await selfCheck(host, cases);
+    await store.stored();
     throwIfAborted(signal);
     return { host, threads };
   } catch (error) {

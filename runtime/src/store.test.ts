@@ -41,6 +41,7 @@ describe("the store", () => {
     const store = await openStore(BASE);
     expect(store.problem).toBe("");
     expect(new Uint8Array(await store.fetch(await shard()))).toEqual(BYTES);
+    await store.stored();
     expect(store.problem).toContain("storage is full");
     expect(await store.ensure([await shard()])).toBe(false);
   });

@@ -32,7 +32,8 @@ export interface Store {
   /** Why nothing (more) is stored: insecure context, storage full; `""` while storing works. */
   readonly problem: string;
   /**
-   * Return the verified bytes of a file; the buffer is the caller's own.
+   * Return the verified bytes of a file; the buffer is the caller's own. A script is in the cache by then, where
+   * imports find it; all else may still be on its way there, see `stored`.
    *
    * @throws BundleError `network`, `integrity` or `aborted`, naming the file.
    */
@@ -42,6 +43,8 @@ export interface Store {
    * stored (then nothing is downloaded either, or what is left is not).
    */
   ensure(files: readonly StoreFile[], options?: FetchOptions): Promise<boolean>;
+  /** Resolves when nothing is on its way into the cache any more. */
+  stored(): Promise<void>;
   /** Return whether the file is in the cache; does not look at its bytes. */
   has(file: StoreFile): Promise<boolean>;
   /** Return the bytes at a path whose sha256 nobody knows; throws as `fetch` does. */
@@ -107,6 +110,8 @@ const busy = new Map<string, Promise<unknown>>();
 
 class CacheStore implements Store {
   problem: string;
+  /** Files on their way into the cache; none of these promises is ever rejected. */
+  readonly #storing = new Set<Promise<void>>();
 
   constructor(
     readonly place: Place,
@@ -127,12 +132,12 @@ class CacheStore implements Store {
     }
     throwIfAborted(options.signal);
     const work = this.#fetch(url, file, options);
-    busy.set(url, work);
-    try {
-      return await work;
-    } finally {
-      busy.delete(url);
-    }
+    const stored = work.then((fetched) => fetched.stored);
+    busy.set(url, stored);
+    void stored.catch(() => {}).finally(() => busy.delete(url));
+    const { bytes } = await work;
+    if (file.path.endsWith(".js")) await stored;
+    return bytes;
   }
 
   async ensure(files: readonly StoreFile[], options: FetchOptions = {}): Promise<boolean> {
@@ -143,7 +148,12 @@ class CacheStore implements Store {
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
+    await this.stored();
     return !this.problem;
+  }
+
+  async stored(): Promise<void> {
+    await Promise.all(this.#storing);
   }
 
   async has(file: StoreFile): Promise<boolean> {
@@ -170,20 +180,28 @@ class CacheStore implements Store {
     );
   }
 
-  async #fetch(url: string, file: StoreFile, options: FetchOptions): Promise<ArrayBuffer> {
+  async #fetch(
+    url: string,
+    file: StoreFile,
+    options: FetchOptions,
+  ): Promise<{ bytes: ArrayBuffer; stored: Promise<void> }> {
     const { onProgress } = options;
-    const stored = await this.#stored(url, file);
-    if (stored) {
+    const kept = await this.#kept(url, file);
+    if (kept) {
       onProgress?.({ file, loaded: file.size, total: file.size, fromCache: true });
-      return stored;
+      return { bytes: kept, stored: Promise.resolve() };
     }
     const { bytes, headers } = await download(this.place, url, file, options);
-    await this.#put(url, file, bytes, headers);
-    return bytes;
+    // What waits for the disk is in memory twice.
+    while (this.#storing.size >= PARALLEL) await Promise.race(this.#storing);
+    const stored = this.#put(url, file, bytes, headers);
+    this.#storing.add(stored);
+    void stored.finally(() => this.#storing.delete(stored));
+    return { bytes, stored };
   }
 
   /** Return the bytes in the cache if they are what they should be; a damaged entry is removed. */
-  async #stored(url: string, file: StoreFile): Promise<ArrayBuffer | null> {
+  async #kept(url: string, file: StoreFile): Promise<ArrayBuffer | null> {
     const response = await this.#match(url);
     if (!response) return null;
     try {
