@@ -81,10 +81,13 @@ def build(
     with tempfile.TemporaryDirectory(prefix="tfjs-bundle-") as temporary:
         workspace = Path(temporary)
         with progress.stage("read", "Reading the source"):
-            file = source if isinstance(source, SourceFile) else identified(source, cache, workspace)
+            file = source if isinstance(source, SourceFile) else identified(source, cache)
             stage.refuse_source_inside(file.path, output)
-            key = model_key(file, options)
-            kept: Model | None = cache.find(key, workspace)
+            key = model_key(file, options, cache)
+            proof_key = None if options.verify is False else parity_key(key)
+            proof: ParityReport | None = cache.find(proof_key)
+            unproved = options.verify is not False and proof is None  # the reference will be asked for
+            kept: Model | None = cache.find(key, workspace, whole=unproved)
         model = kept or _prepare(file, options, progress, child, workspace)
         if not kept:
             cache.keep(key, model)
@@ -104,7 +107,7 @@ def build(
                 site = render_package(spec, package=options.package, template=options.template)
             else:
                 site = render(spec, template=options.template, host=options.hosting)
-            with _known_sizes(cache, workspace):
+            with _known_sizes(cache):
                 sizes = pack.measure(site)
         if options.sends_twins:
             from tfjs_bundle.site.twins import with_twins
@@ -115,7 +118,13 @@ def build(
             for doubt in check(HOSTS[options.hosting], pack.file_sizes(site)):
                 progress.warn(doubt)
         with stage.staged(site, output) as staging:
-            report = _verify(staging, model, key, options, progress, cache, workspace)
+            report = proof or _verify(staging, model, options, progress)
+            if report.backends and not proof:  # something was run
+                cache.keep(proof_key, report)
+            if options.verify:
+                report.raise_if_nothing_ran()
+            for omission in report.omissions():
+                progress.warn(omission)
             report = replace(report, compression=model.cost)
             stage.write(staging, _measured(report, model.tradeoff, site.bundle.name, options))
             stage.publish(staging, output)
@@ -125,10 +134,10 @@ def build(
 
 
 @contextmanager
-def _known_sizes(cache: Cache, workspace: Path) -> Iterator[None]:
+def _known_sizes(cache: Cache) -> Iterator[None]:
     """Let files that an earlier build has compressed be measured without that."""
     known = pack.compressed_sizes
-    known.update(cache.find(_SIZES, workspace) or {})
+    known.update(cache.find(_SIZES) or {})
     before = len(known)
     yield
     if len(known) > before:
@@ -143,41 +152,23 @@ def _prepare(
     return prepare(file, options, progress, child, workspace)
 
 
-def _verify(
-    staging: Path,
-    model: Model,
-    model_key: str | None,
-    options: BuildOptions,
-    progress: Progress,
-    cache: Cache,
-    workspace: Path,
-) -> ParityReport:
-    """Compare the staged site with what the source predicted, or say how that went before."""
+def _verify(staging: Path, model: Model, options: BuildOptions, progress: Progress) -> ParityReport:
+    """Compare the staged site with what the source predicted."""
     if options.verify is False:
         return ParityReport(reason="--no-verify was given")
-    key = parity_key(model_key)
-    report: ParityReport | None = cache.find(key, workspace)
-    if report is None:
-        from tfjs_bundle.verify.parity import FROM_SOURCE, FROM_WEIGHTS, verify_build
+    from tfjs_bundle.verify.parity import FROM_SOURCE, FROM_WEIGHTS, verify_build
 
-        with progress.stage("verify", "Verifying in Chromium"):
-            reference = model.reference.get()
-            report = verify_build(
-                staging,
-                reference.plan.parity,
-                reference.parity,
-                model.packed.backends,
-                options,
-                progress,
-                FROM_WEIGHTS if model.cost else FROM_SOURCE,
-            )
-        if report.backends:  # something was run
-            cache.keep(key, report)
-    if options.verify:
-        report.raise_if_nothing_ran()
-    for warning in report.omissions():
-        progress.warn(warning)
-    return report
+    with progress.stage("verify", "Verifying in Chromium"):
+        reference = model.reference.get()
+        return verify_build(
+            staging,
+            reference.plan.parity,
+            reference.parity,
+            model.packed.backends,
+            options,
+            progress,
+            FROM_WEIGHTS if model.cost else FROM_SOURCE,
+        )
 
 
 def _measured(

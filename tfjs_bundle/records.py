@@ -10,10 +10,11 @@ import base64
 import dataclasses
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -25,11 +26,14 @@ DOCUMENT = "record.json"
 _TAG = "@"
 
 #: A change of the form makes older records unreadable, which is what they are.
-_FORM = 1
+_FORM = 2
 
 
 class Later(Generic[Value]):
-    """A part of a value that is read when it is asked for, and not with the rest."""
+    """A part of a value that is read when it is asked for, and not with the rest.
+
+    Of a record, ``get`` raises what :func:`read` does.
+    """
 
     def __init__(self, get: Callable[[], Value]) -> None:
         self.get = get
@@ -53,8 +57,12 @@ def write(value: object, directory: Path) -> None:
     (directory / DOCUMENT).write_text(f"{digest}\n{document}", encoding="utf-8")
 
 
-def read(directory: Path, into: Path) -> Any:
-    """Return the value in ``directory``; its files are linked into the directory ``into``, or copied there.
+def read(directory: Path, into: Path | None = None, *, whole: bool = False) -> Any:
+    """Return the value in ``directory``.
+
+    Args:
+        into: its files are linked into this directory, or copied there; needed where it has files.
+        whole: check what is :class:`Later` now, and not only when it is asked for.
 
     Raises:
         ValueError, OSError, LookupError, TypeError, AttributeError, ImportError: the record is damaged, or
@@ -66,19 +74,18 @@ def read(directory: Path, into: Path) -> Any:
     record = json.loads(document)
     if record["form"] != _FORM:
         raise ValueError(f"{directory} has another form")
-    for name, sha256 in record["files"].items():
-        _link(directory / name, into / name)
-        with (into / name).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-                raise ValueError(f"{directory / name} is damaged")
-    return _decode(record["value"], into)
+    reader = _Reader(directory, into or directory, whole)
+    reader.link(record["files"])
+    reader.check(record["files"])
+    return reader.decode(record["value"])
 
 
 class _Writer:
     """Encodes a value, and puts what has a file of its own into the directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, numbers: Iterator[int] | None = None) -> None:
         self._directory = directory
+        self._numbers = numbers or itertools.count()
         self.files: dict[str, str] = {}
 
     def encode(self, value: Any) -> Any:
@@ -100,7 +107,8 @@ class _Writer:
         if isinstance(value, Path):
             return {_TAG: "file", "name": self._copy(value)}
         if isinstance(value, Later):
-            return {_TAG: "later", "name": self._document(self.encode(value.get()))}
+            part = _Writer(self._directory, self._numbers)
+            return {_TAG: "later", "name": part._document(part.encode(value.get())), "files": part.files}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             kind = type(value)
             members = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -121,19 +129,19 @@ class _Writer:
             return {_TAG: "texts", "shape": list(value.shape), "items": self.encode(value.ravel().tolist())}
         if value.dtype.kind not in "biufcSU":
             raise TypeError(f"an array of {value.dtype} cannot be kept")
-        name = f"{len(self.files)}.npy"
+        name = f"{next(self._numbers)}.npy"
         np.save(self._directory / name, value, allow_pickle=False)
         self._note(name)
         return {_TAG: "array", "name": name}
 
     def _document(self, encoded: Any) -> str:
-        name = f"{len(self.files)}.json"
+        name = f"{next(self._numbers)}.json"
         (self._directory / name).write_text(json.dumps(encoded), encoding="utf-8")
         self._note(name)
         return name
 
     def _copy(self, path: Path) -> str:
-        name = f"{len(self.files)}-{path.name}"
+        name = f"{next(self._numbers)}-{path.name}"
         shutil.copyfile(path, self._directory / name)
         self._note(name)
         return name
@@ -151,40 +159,68 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _decode(value: Any, directory: Path) -> Any:
-    if isinstance(value, list):
-        return [_decode(item, directory) for item in value]
-    if not isinstance(value, dict):
-        return value
-    tag = value[_TAG]
-    if tag == "tuple":
-        return tuple(_decode(item, directory) for item in value["items"])
-    if tag == "dict":
-        return {_decode(key, directory): _decode(item, directory) for key, item in value["items"]}
-    if tag == "complex":
-        return complex(*value["items"])
-    if tag == "bytes":
-        return base64.b64decode(value["base64"])
-    if tag == "file":
-        return directory / value["name"]
-    if tag == "later":
-        path = directory / value["name"]
-        return Later(lambda: _decode(json.loads(path.read_text(encoding="utf-8")), directory))
-    if tag in ("array", "texts"):
-        return _decode_array(tag, value, directory)
-    members = {name: _decode(member, directory) for name, member in value.items() if name != _TAG}
-    return _class(tag)(**members)
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    """Decodes what a :class:`_Writer` encoded, out of ``directory`` and with its files in ``into``."""
 
+    directory: Path
+    into: Path
+    whole: bool
 
-def _decode_array(tag: str, value: dict[str, Any], directory: Path) -> Any:
-    import numpy as np  # takes longer to import than all else here to run
+    def link(self, names: Iterable[str]) -> None:
+        for name in names:
+            _link(self.directory / name, self.into / name)
 
-    if tag == "array":
-        return np.load(directory / value["name"], allow_pickle=False)
-    items = _decode(value["items"], directory)
-    array = np.empty(len(items), object)
-    array[:] = items
-    return array.reshape(value["shape"])
+    def check(self, files: Mapping[str, str]) -> None:
+        for name, sha256 in files.items():
+            with (self.into / name).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+                    raise ValueError(f"{self.directory / name} is damaged")
+
+    def decode(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        tag = value[_TAG]
+        if tag == "tuple":
+            return tuple(self.decode(item) for item in value["items"])
+        if tag == "dict":
+            return {self.decode(key): self.decode(item) for key, item in value["items"]}
+        if tag == "complex":
+            return complex(*value["items"])
+        if tag == "bytes":
+            return base64.b64decode(value["base64"])
+        if tag == "file":
+            return self.into / value["name"]
+        if tag == "later":
+            return self._later(value["name"], value["files"])
+        if tag in ("array", "texts"):
+            return self._array(tag, value)
+        members = {name: self.decode(member) for name, member in value.items() if name != _TAG}
+        return _class(tag)(**members)
+
+    def _later(self, document: str, files: Mapping[str, str]) -> Later[Any]:
+        """Link the files at once, for the record may be gone when they are asked for; read them then."""
+        self.link(files)
+        if self.whole:
+            self.check(files)
+
+        def get() -> Any:
+            self.check(files)
+            return self.decode(json.loads((self.into / document).read_text(encoding="utf-8")))
+
+        return Later(get)
+
+    def _array(self, tag: str, value: dict[str, Any]) -> Any:
+        import numpy as np  # takes longer to import than all else here to run
+
+        if tag == "array":
+            return np.load(self.into / value["name"], allow_pickle=False)
+        items = self.decode(value["items"])
+        array = np.empty(len(items), object)
+        array[:] = items
+        return array.reshape(value["shape"])
 
 
 def _class(tag: str) -> Any:

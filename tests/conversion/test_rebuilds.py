@@ -83,27 +83,27 @@ def test_a_model_that_changes_while_it_is_read_is_not_kept_for_what_it_was(sampl
 
 def test_options_of_the_numbers_are_part_of_the_key_and_those_of_the_page_are_not(source, tmp_path):
     file = identify(source)
-    plain = model_key(file, BuildOptions())
-    assert model_key(file, BuildOptions(labels=["a"], name="b", template=tmp_path)) == plain
+    plain = model_key(file, BuildOptions(), Cache())
+    assert model_key(file, BuildOptions(labels=["a"], name="b", template=tmp_path), Cache()) == plain
     for other in (
         BuildOptions(shard_size=1024),
         BuildOptions(preprocessing={"picture": {"scale": 2}}),
         BuildOptions(backends=("cpu",)),
         BuildOptions(unsafe=True),
     ):
-        assert model_key(file, other) != plain
+        assert model_key(file, other, Cache()) != plain
 
 
 def test_other_data_of_the_same_name_are_another_key(source, tmp_path):
     data = tmp_path / "data.npz"
     data.write_bytes(b"one")
-    one = model_key(identify(source), BuildOptions(data=data))
+    one = model_key(identify(source), BuildOptions(data=data), Cache())
     data.write_bytes(b"two")
-    assert model_key(identify(source), BuildOptions(data=data)) != one
+    assert model_key(identify(source), BuildOptions(data=data), Cache()) != one
 
 
 def test_a_model_with_custom_code_is_never_kept(source):
-    assert model_key(identify(source), BuildOptions(custom_objects="layers.py")) is None
+    assert model_key(identify(source), BuildOptions(custom_objects="layers.py"), Cache()) is None
 
 
 def test_another_process_builds_with_other_labels_and_imports_nothing_that_converts(

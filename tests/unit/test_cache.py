@@ -12,7 +12,7 @@ import pytest
 
 from tfjs_bundle import cache as caching
 from tfjs_bundle import records
-from tfjs_bundle.cache import Cache, identified, parity_key, users_cache
+from tfjs_bundle.cache import Cache, content_of, identified, parity_key, users_cache
 from tfjs_bundle.errors import SourceError, UsageError
 from tfjs_bundle.graph.ir import Signature, TensorSpec
 from tfjs_bundle.records import Later
@@ -104,6 +104,18 @@ def test_a_damaged_entry_is_no_entry_and_is_replaced(cache, workspace, shard, na
     assert cache.find("key", workspace).read_bytes() == b"weights"
 
 
+def test_what_is_read_later_is_checked_then_or_with_the_rest_where_the_whole_is_wanted(cache, workspace):
+    cache.keep("key", {"now": 1, "later": Later.of(np.arange(3))})
+    array = next(entry_of(cache).glob("*.npy"))
+    array.write_bytes(array.read_bytes()[:-1] + b"\xff")
+    found = cache.find("key", workspace)
+    assert found["now"] == 1
+    with pytest.raises(ValueError, match="is damaged"):
+        found["later"].get()
+    assert cache.find("key", workspace, whole=True) is None
+    assert list(cache.directory.iterdir()) == []
+
+
 @pytest.mark.parametrize("other", ["subprocess:Popen", "tfjs_bundle.cache:users_cache"])
 def test_a_record_makes_nothing_but_dataclasses_of_ours(cache, workspace, other):
     cache.keep("key", Difference("a", "b"))
@@ -176,22 +188,111 @@ def test_a_place_that_was_named_and_cannot_be_used_is_refused(tmp_path, monkeypa
         users_cache()
 
 
-def test_a_source_is_looked_into_once_whatever_it_is_called(cache, workspace, tmp_path, monkeypatch):
+def test_a_source_is_looked_into_once_whatever_it_is_called(cache, tmp_path, monkeypatch):
     import h5py
 
     path = tmp_path / "one.h5"
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = "{}"
-    first = identified(path, cache, workspace)
+    first = identified(path, cache)
     other = path.rename(tmp_path / "other name.h5")
     monkeypatch.setattr(caching, "identify", lambda path: pytest.fail("it was looked into again"))
-    again = identified(other, cache, workspace)
+    again = identified(other, cache)
     assert (again.path, again.name) == (other, "other-name")
     assert (again.format, again.sha256, again.size) == (first.format, first.sha256, first.size)
     again.refuse_if_changed()
     other.write_bytes(b"other bytes")
     with pytest.raises(SourceError, match="was changed while it was being read"):
         again.refuse_if_changed()
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    """A directory of code that was written at least a tick of the clock ago."""
+    directory = tmp_path / "package"
+    (directory / "inner").mkdir(parents=True)
+    for name in ("one.py", "inner/two.py"):
+        (directory / name).write_text("value = 1")
+    clock = tmp_path / "clock"
+    clock.touch()
+    while clock.stat().st_mtime_ns <= (directory / name).stat().st_mtime_ns:
+        clock.touch()
+    return directory
+
+
+@pytest.fixture
+def later(monkeypatch) -> None:
+    """What is written in the test was written long before."""
+    now = caching.time.time_ns()
+    monkeypatch.setattr(caching.time, "time_ns", lambda: now + 3600 * 10**9)
+
+
+def unread(*_) -> bytes:
+    pytest.fail("a file was read")
+
+
+@pytest.mark.usefixtures("later")
+def test_code_that_looks_as_it_did_is_not_read_again(cache, package, monkeypatch):
+    before = content_of(package, cache)
+    monkeypatch.setattr(Path, "read_bytes", unread)
+    assert content_of(package, cache) == before
+
+
+def edit_in_its_size(package: Path) -> None:
+    (package / "inner" / "two.py").write_text("value = 2")
+
+
+def edit_and_put_its_date_back(package: Path) -> None:
+    path = package / "one.py"
+    dates = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_text("value = 2")
+    os.utime(path, ns=dates)
+
+
+def replace_by_one_of_its_date(package: Path) -> None:
+    path, new = package / "one.py", package / "new"
+    new.write_text("value = 2")
+    os.utime(new, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    new.replace(path)
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit_in_its_size,
+        pytest.param(
+            edit_and_put_its_date_back,
+            marks=pytest.mark.skipif(os.name == "nt", reason="Windows does not say when a date was set"),
+        ),
+        replace_by_one_of_its_date,
+        lambda package: (package / "three.py").touch(),
+        lambda package: (package / "one.py").unlink(),
+        lambda package: (package / "one.py").rename(package / "other.py"),
+    ],
+    ids=["edited", "edited, same date", "replaced", "added", "deleted", "renamed"],
+)
+def test_changed_code_is_noticed(cache, package, change):
+    before = content_of(package, cache)
+    change(package)
+    assert content_of(package, cache) != before
+
+
+def test_code_that_was_written_just_now_is_read_again_whatever_it_looks_like(cache, package, monkeypatch):
+    before = content_of(package, cache)
+    stamps = list(caching._stamps(package))
+    (package / "one.py").write_text("value = 2")
+    monkeypatch.setattr(caching, "_stamps", lambda _: stamps)  # as where both fall within a tick
+    assert content_of(package, cache) != before
+
+
+@pytest.mark.usefixtures("later")
+def test_the_digest_of_code_is_of_its_content_alone(cache, package, tmp_path):
+    before = content_of(package, cache)
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "one.cpython-311.pyc").write_bytes(b"compiled")
+    assert content_of(package, cache) == before
+    assert content_of(shutil.copytree(package, tmp_path / "copy"), cache) == before
 
 
 def test_another_browser_is_another_parity(tmp_path, monkeypatch):
