@@ -27,7 +27,7 @@ import brotli
 import numpy as np
 
 from tfjs_bundle import pipeline
-from tfjs_bundle.compress import Recipe
+from tfjs_bundle.compress.apply import Recipe
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.convert.child import Child
 from tfjs_bundle.graph import serde

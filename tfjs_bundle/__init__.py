@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tfjs_bundle.source.identify import SourceFile
     from tfjs_bundle.verify.report import ParityReport
 
+#: Written here, since asking the installed package takes a tenth of a rebuild.
+__version__ = "0.1.0"
+
 __all__ = ["build", "verify", "serve", "preview", "load_bundle", "Bundle", "BundleError"]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfjs_bundle import __version__
 from tfjs_bundle.bundle import BACKENDS
 from tfjs_bundle.config import CONVERTERS, FORMATS, QUANTIZATIONS
 from tfjs_bundle.errors import BundleError, UsageError
@@ -188,7 +189,7 @@ _open = click.option("--open", "open_browser", is_flag=True, help="Open the page
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="tfjs-bundle")
+@click.version_option(__version__)
 def cli() -> None:
     """Take a trained Keras model into the browser: a static site that predicts offline what Keras predicts.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tfjs_bundle import convert, pack
-from tfjs_bundle.compress import Sensitivity
+from tfjs_bundle.compress.apply import Sensitivity
 from tfjs_bundle.compress.budget import Evaluation, Tradeoff, explore
 from tfjs_bundle.compress.outputs import Outputs
 from tfjs_bundle.config import DEFAULT_BUDGET, BuildOptions

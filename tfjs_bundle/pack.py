@@ -8,19 +8,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import brotli
 
+from tfjs_bundle import __version__
 from tfjs_bundle.bundle import LOADER, MANIFEST
 from tfjs_bundle.errors import OutputError
 from tfjs_bundle.form import Use
 from tfjs_bundle.graph.ir import GraphModel, Signature
 from tfjs_bundle.graph.kernels import BackendSupport, op_set
 from tfjs_bundle.presentation import Presentation
-from tfjs_bundle.site.render import Content, ModelFile, Site, SiteSpec, runtime_directory
+from tfjs_bundle.site.render import Content, ModelFile, Site, SiteSpec, runtime_directory, size_of
 from tfjs_bundle.source.identify import SourceFile
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Role of the file with the preprocessing program, and kind of the inputs that it takes.
 PROGRAM = "program"
 
-GENERATED_BY = f"tfjs-bundle {version('tfjs-bundle')}"
+GENERATED_BY = f"tfjs-bundle {__version__}"
 
 #: Variants of the wasm backend that a first visit without cross-origin isolation does not download.
 _NOT_FIRST = frozenset(("wasm-plain", "wasm-threaded-simd", "wasm-thread"))
@@ -79,12 +79,12 @@ def pack(
                 f"The weights cannot be written to {directory}: {error.strerror or error}.",
                 "Free some space, or name another temporary directory in TMPDIR.",
             ) from None
-        files[f"model/{shard.name}"] = ModelFile(path, "weights")
+        files[f"model/{shard.name}"] = ModelFile(path, "weights", shard.sha256)
     if program is not None:
         edges = ([spec.name for spec in specs] for specs in (graph.signature.inputs, graph.signature.outputs))
         document = programs.dump(program, *edges)
         digest = hashlib.sha256(document).hexdigest()
-        files[f"model/{digest[: serde.HASH_DIGITS]}.json"] = ModelFile(document, PROGRAM)
+        files[f"model/{digest[: serde.HASH_DIGITS]}.json"] = ModelFile(document, PROGRAM, digest)
     if golden is not None:
         files["model/golden.json"] = ModelFile(golden, "golden")
     return files
@@ -123,7 +123,7 @@ def describe(
     """Gather what the site is rendered from."""
     return SiteSpec(
         name=presentation.name,
-        created_with={"tfjs-bundle": version("tfjs-bundle"), **packed.versions},
+        created_with={"tfjs-bundle": __version__, **packed.versions},
         source={"format": file.format, "sha256": file.sha256, "keras_version": packed.keras_version},
         inputs=presentation.inputs,
         outputs=presentation.outputs,
@@ -154,7 +154,7 @@ def _programs(presentation: Presentation, packed: Packed) -> dict[str, dict[str,
 def file_sizes(site: Site) -> Iterator[tuple[str, int]]:
     """Yield the path and the bytes of every file."""
     for path, content in site.files.items():
-        yield path, content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
+        yield path, size_of(content)
 
 
 def measure(site: Site, backend: str = "wasm") -> Sizes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfjs_bundle import convert, pack
-from tfjs_bundle.compress import Recipe, Sensitivity, compress
+from tfjs_bundle.compress.apply import Recipe, Sensitivity, compress
 from tfjs_bundle.compress.cost import Cost, OutputCost
 from tfjs_bundle.compress.cost import compare as compare_outputs
 from tfjs_bundle.compress.outputs import Outputs, affordable_rows, before_squashing

@@ -11,7 +11,7 @@ from test_build import _packed, _predict_plainly
 from tiny_bundle import write_bundle
 
 from tfjs_bundle import pipeline
-from tfjs_bundle.compress import Recipe, compress
+from tfjs_bundle.compress.apply import Recipe, compress
 from tfjs_bundle.config import BuildOptions
 from tfjs_bundle.graph.ir import GraphModel, Node, Signature, TensorSpec
 from tfjs_bundle.graph.passes.rewriting import attributes, constant

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfjs_bundle.compress import Compressed, Recipe, Sensitivity, compress
+from tfjs_bundle.compress.apply import Compressed, Recipe, Sensitivity, compress
 from tfjs_bundle.compress.cost import compare
 from tfjs_bundle.compress.outputs import before_squashing, movement
 from tfjs_bundle.compress.prune import LEVELS, allocate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfjs_bundle.compress import SCHEMES, Recipe
+from tfjs_bundle.compress.apply import SCHEMES, Recipe
 from tfjs_bundle.compress.search import FRACTIONS, Trial, recipes, search, smallest
 
 BYTES = {"none": 4000, "float16": 2000, "uint16": 2100, "uint8": 900, "int8": 1000}

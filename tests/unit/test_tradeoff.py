@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tfjs_bundle.compress import Recipe, report
+from tfjs_bundle.compress import report
+from tfjs_bundle.compress.apply import Recipe
 from tfjs_bundle.compress.budget import Tradeoff, largest_difference
 from tfjs_bundle.compress.plot import BOTTOM, layout, svg
 from tfjs_bundle.compress.search import Trial

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfjs_bundle.compress import SCHEMES, Recipe, Sensitivity, compress
+from tfjs_bundle.compress.apply import SCHEMES, Recipe, Sensitivity, compress
 from tfjs_bundle.compress.metric import lost, metrics
 from tfjs_bundle.compress.search import Trial, recipes, search, smallest
 from tfjs_bundle.graph.ir import GraphModel

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-Outputs = Mapping[str, np.ndarray]
+    Outputs = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Cost:
 def _output_json(output: OutputCost) -> dict[str, Any]:
     largest = output.largest
     return {
-        "largest_difference": float(f"{largest:.7g}") if np.isfinite(largest) else str(largest),
+        "largest_difference": float(f"{largest:.7g}") if math.isfinite(largest) else str(largest),
         "top1_agreement": None if output.agreement is None else round(output.agreement, 6),
         "rows": output.rows,
     }
@@ -105,6 +107,8 @@ def _compare(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> Outpu
 
 
 def _largest(old: np.ndarray, new: np.ndarray) -> float:
+    import numpy as np  # only here: to read what something cost takes none
+
     if old.shape != new.shape:
         return float("inf")
     if old.size == 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfjs_bundle.compress import Recipe
+from tfjs_bundle.compress.apply import Recipe
 from tfjs_bundle.compress.budget import Tradeoff
 from tfjs_bundle.compress.report import describe
 from tfjs_bundle.compress.search import Trial

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tfjs_bundle.compress import SCHEMES, Recipe
+from tfjs_bundle.compress.apply import SCHEMES, Recipe
 
 #: Shares of the kernels' weights that are tried, from little to much.
 FRACTIONS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)

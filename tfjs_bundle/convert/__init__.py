@@ -13,7 +13,6 @@ from tfjs_bundle.convert.child import Child
 from tfjs_bundle.errors import SourceError, UnsupportedModelError, UsageError
 from tfjs_bundle.graph.ir import GraphModel
 from tfjs_bundle.graph.kernels import layer_of
-from tfjs_bundle.source.custom import OUTSIDE_OPS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,6 +156,8 @@ def _refuse_nan(graph: GraphModel) -> None:
 
 def _refuse_reaching_out(graph: GraphModel) -> None:
     """The reference runs the graph as it was read: with what no output needs, and with every op there is."""
+    from tfjs_bundle.source.custom import OUTSIDE_OPS
+
     found = sorted(graph.ops() & {*OUTSIDE_OPS, "PrintV2"})  # which may print to a file
     if found:
         raise UnsupportedModelError(

@@ -3,22 +3,25 @@
 The caller never imports TensorFlow: it sends the name of one of the worker's calls
 and plain values, and gets plain values or a :class:`BundleError` back. What
 TensorFlow prints goes to a log that is only shown when the child dies of a bug.
+
+Importing this starts nothing and imports little: most rebuilds have a :class:`Child` and never call it.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import struct
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tfjs_bundle.errors import BundleError, UnsupportedModelError
 from tfjs_bundle.progress import Progress
+
+if TYPE_CHECKING:
+    import subprocess
 
 #: Silences what can be silenced, keeps the model on the CPU, and makes float32
 #: reference predictions independent of oneDNN's instruction-set dependent kernels.
@@ -36,6 +39,8 @@ _LENGTH = struct.Struct(">Q")
 
 def send(stream: IO[bytes], message: object) -> None:
     """Write one message: its length in 8 bytes, then its pickle."""
+    import pickle
+
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     stream.write(_LENGTH.pack(len(data)))
     stream.write(data)
@@ -48,6 +53,8 @@ def receive(stream: IO[bytes]) -> Any:
     Raises:
         EOFError: the other side has gone.
     """
+    import pickle
+
     header = stream.read(_LENGTH.size)
     if len(header) < _LENGTH.size:
         raise EOFError
@@ -154,6 +161,8 @@ class Child:
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process:
             return self._process
+        import subprocess
+
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(

@@ -37,10 +37,14 @@ SHELL_ROLES = ("page", "demo")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file under ``model/``: its bytes, or where they lie, and its role in the manifest."""
+    """One file under ``model/``: its bytes, or where they lie, and its role in the manifest.
+
+    ``sha256`` is of the bytes, where that is known already; shards are not read for it again.
+    """
 
     content: Content
     role: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def render(
     compiled = read_runtime(runtime)
     parts = Parts()
     for path, file in spec.model_files.items():
-        parts.add(path, file.content, file.role)
+        parts.add(path, file.content, file.role, sha256=file.sha256)
     has_program = any(file.role == "program" for file in spec.model_files.values())
     for entry in for_model(spec, compiled["op_sets"], compiled["files"]):
         if entry.get("part") == "program" and not has_program:
@@ -143,10 +147,16 @@ class Parts:
     entries: dict[str, BundleFile] = field(default_factory=dict)
 
     def add(
-        self, path: str, content: Content, role: str, backends: tuple[str, ...] = (), part: str = ""
+        self,
+        path: str,
+        content: Content,
+        role: str,
+        backends: tuple[str, ...] = (),
+        part: str = "",
+        sha256: str = "",
     ) -> None:
-        """Add one file that the manifest names."""
-        size, sha256 = _measure(content)
+        """Add one file that the manifest names; ``sha256`` is of its bytes, where that is known."""
+        size, sha256 = size_of(content), sha256 or _sha256(content)
         self.files[path] = content
         self.entries[path] = BundleFile(path, size, sha256, role, backends, part)
 
@@ -239,13 +249,16 @@ def _ops(files: Mapping[str, ModelFile]) -> set[str]:
     return ops
 
 
-def _measure(content: Content) -> tuple[int, str]:
-    """Return size in bytes and sha256; a file on disk is read piece by piece."""
-    if isinstance(content, Path):
-        with content.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return content.stat().st_size, digest
-    return memoryview(content).nbytes, hashlib.sha256(content).hexdigest()
+def size_of(content: Content) -> int:
+    """Return the size in bytes."""
+    return content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
+
+
+def _sha256(content: Content) -> str:
+    if not isinstance(content, Path):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as stream:  # piece by piece
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _place(path: str, host: Host) -> str | None:

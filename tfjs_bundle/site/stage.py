@@ -7,7 +7,6 @@ stood there before stays as it was.
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import shutil
 import tempfile
@@ -114,6 +113,8 @@ def _put_back(output: Path) -> None:
     """Undo what a process left that was killed between the two renames of :func:`publish`."""
     if output.exists() or not output.parent.is_dir():
         return
+    import glob
+
     previous = list(output.parent.glob(f".{glob.escape(output.name)}.*.previous"))
     if previous:
         max(previous, key=lambda path: path.stat().st_mtime).rename(output)

@@ -7,9 +7,7 @@ it is. A user's file stands in for ours that gives the same file; ours can be ex
 
 from __future__ import annotations
 
-import difflib
 import re
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +93,8 @@ def doubts(template: Path | None) -> list[str]:
     """Return a sentence for each file of ``template`` that replaces nothing and looks as if it were to."""
     if template is None or not template.is_dir():
         return []
+    import difflib
+
     ours, theirs = _by_file(templates_directory()), _by_file(template)
     sentences = []
     for path, source in theirs.items():
@@ -147,6 +147,8 @@ def _named(name: str, available: Sequence[str]) -> str:
     for candidate in (name, f"{name}.j2"):
         if candidate in available:
             return candidate
+    import difflib
+
     close = difflib.get_close_matches(name, available, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     raise UsageError(f"There is no template {name}.{meant}", f"There are {', '.join(available)}.")
@@ -187,6 +189,8 @@ def _line(error: Exception, source: Path) -> str:
     if isinstance(error, jinja2.TemplateSyntaxError):
         inside = f" of {error.name}" if error.name and Path(error.name).name != source.name else ""
         return f", line {error.lineno}{inside}"
+    import traceback
+
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
     if not frames:
         return ""
