@@ -3,6 +3,7 @@
 Entries are found by content, never by time or name: the bytes of the source, every option that the numbers
 may depend on, our own code and the packages beside it. Any number of processes may use one directory: an
 entry appears by being renamed, is checked whenever it is read, and what is damaged, or gone, is made again.
+Compiled templates among them are code: so nothing is read where others than the user may write.
 """
 
 from __future__ import annotations

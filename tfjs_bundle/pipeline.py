@@ -104,9 +104,9 @@ def build(
             if options.format == "npm":
                 from tfjs_bundle.site.npm import render_package
 
-                site = render_package(spec, package=options.package, template=options.template)
+                site = render_package(spec, package=options.package, template=options.template, cache=cache)
             else:
-                site = render(spec, template=options.template, host=options.hosting)
+                site = render(spec, template=options.template, host=options.hosting, cache=cache)
             with _known_sizes(cache):
                 sizes = pack.measure(site)
         if options.sends_twins:

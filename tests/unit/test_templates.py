@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
+import jinja2
 import pytest
 
+from tfjs_bundle.cache import Cache
 from tfjs_bundle.errors import OutputError, UsageError
 from tfjs_bundle.site import templates
 from tfjs_bundle.site.templates import (
@@ -180,3 +183,67 @@ def test_a_directory_that_cannot_be_written_to_is_said_to_be_one(tmp_path):
 
 def test_templates_are_found_beside_the_package_or_inside_it():
     assert (templates_directory() / "index.html.j2").is_file()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A template of the user's; to be rendered with :func:`page_of`."""
+    path = tmp_path / "mine" / "page.html.j2"
+    path.parent.mkdir()
+    path.write_text("1 {{ page.name }}")
+    return path
+
+
+def page_of(page: Path, cache: Cache | None, name: str = "a") -> str:
+    values = {"page": {"name": name}}
+    file = page.name.removesuffix(".j2")
+    place = {file: file}.get
+    ((_, content),) = render_templates(page.parent, values, place, cache)
+    return content.decode()
+
+
+def uncompiled(*_: object, **__: object) -> None:
+    raise RuntimeError("it is compiled")
+
+
+def test_a_template_is_compiled_once_and_rendered_with_what_it_is_given(page, cache, monkeypatch):
+    assert page_of(page, cache) == "1 a"
+    monkeypatch.setattr(jinja2.Environment, "compile", uncompiled)
+    assert page_of(page, cache, "b") == "1 b"
+    with pytest.raises(UsageError, match="it is compiled"):
+        page_of(page, None)
+
+
+def test_an_edited_template_is_compiled_anew_whatever_its_date(page, cache):
+    page_of(page, cache)
+    dates = page.stat().st_atime_ns, page.stat().st_mtime_ns
+    page.write_text("2 {{ page.name }}")
+    os.utime(page, ns=dates)
+    assert page_of(page, cache) == "2 a"
+
+
+def test_a_template_is_compiled_anew_for_other_packages(page, cache, monkeypatch):
+    page_of(page, cache)
+    monkeypatch.setattr(templates, "surroundings", lambda _: "another release of Jinja")
+    monkeypatch.setattr(jinja2.Environment, "compile", uncompiled)
+    with pytest.raises(UsageError, match="it is compiled"):
+        page_of(page, cache)
+
+
+def test_a_damaged_compiled_template_is_compiled_anew(page, cache):
+    page_of(page, cache)
+    for record in cache.directory.glob("*/record.json"):
+        record.write_bytes(record.read_bytes()[:-9])
+    assert page_of(page, cache) == "1 a"
+
+
+def test_the_line_of_an_error_is_named_in_a_compiled_template_too(page, cache):
+    page.write_text("\n{{ 1 / page.name | length }}")
+    assert page_of(page, cache) == "\n1.0"
+    with pytest.raises(UsageError, match=r"line 2 does not render: division by zero"):
+        page_of(page, cache, "")

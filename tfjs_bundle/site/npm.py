@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tfjs_bundle.bundle import MANIFEST, MEASURED, Bundle, BundleFile
+from tfjs_bundle.cache import Cache
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.site.render import (
     Parts,
@@ -54,6 +55,7 @@ def render_package(
     package: Mapping[str, Any] | None = None,
     template: Path | None = None,
     runtime: Path | None = None,
+    cache: Cache | None = None,
 ) -> Site:
     """Put the package together.
 
@@ -62,6 +64,7 @@ def render_package(
         package: members of package.json that replace ours, or are added.
         template: a directory; what lies in its ``npm/`` replaces our templates by name.
         runtime: the compiled runtime; :func:`~tfjs_bundle.site.render.runtime_directory` by default.
+        cache: of compiled templates.
 
     Raises:
         UsageError: the runtime is not built or is damaged, ``template`` is no directory or does not render,
@@ -83,7 +86,7 @@ def render_package(
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
     name = _checked(package or {}).get("name") or package_name(spec.name)
     values = {**template_values(spec, parts.entries), "package": {"name": name}}
-    for path, content in render_templates(template, values, _place):
+    for path, content in render_templates(template, values, _place, cache):
         parts.add_template(path, content, "hosting", OUTSIDE_FILES)
 
     bundle = parts.bundle(spec)
@@ -93,7 +96,7 @@ def render_package(
         "digest": bundle.digest,
         "manifest": {"sha256": sha256(manifest).hexdigest(), "size": len(manifest)},
     }
-    late = dict(render_templates(template, {**values, "build": build, "assets": assets}, _place_late))
+    late = dict(render_templates(template, {**values, "build": build, "assets": assets}, _place_late, cache))
     late[MANIFEST] = manifest
     late["package.json"] = _json({**_package(bundle, name), **(package or {})})
     late["precache.json"] = _json(_precache(assets))

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfjs_bundle.bundle import MANIFEST, OUTSIDE_FILES, Bundle, BundleFile, TensorInfo
+from tfjs_bundle.cache import Cache
 from tfjs_bundle.errors import UsageError
 from tfjs_bundle.graph.kernels import op_set
 from tfjs_bundle.site.hosting import FILES_OF_HOSTS, HOSTS, Host, place
@@ -101,7 +102,12 @@ def runtime_directory() -> Path:
 
 
 def render(
-    spec: SiteSpec, *, template: Path | None = None, runtime: Path | None = None, host: str = "any"
+    spec: SiteSpec,
+    *,
+    template: Path | None = None,
+    runtime: Path | None = None,
+    host: str = "any",
+    cache: Cache | None = None,
 ) -> Site:
     """Put the site together.
 
@@ -110,6 +116,7 @@ def render(
         template: a directory of the user's own templates (:mod:`tfjs_bundle.site.templates`).
         runtime: the compiled runtime; :func:`runtime_directory` by default.
         host: one of :data:`tfjs_bundle.site.hosting.HOSTS`; the site has the file that it reads.
+        cache: of compiled templates.
 
     Raises:
         UsageError: the runtime is not built or is damaged, ``template`` is no directory, has a
@@ -130,7 +137,7 @@ def render(
     parts.add(NO_JEKYLL, b"", "hosting")
     spec = replace(spec, created_with={**spec.created_with, "tfjs": compiled["tfjs_version"]})
     values = template_values(spec, parts.entries, host)
-    for path, content in render_templates(template, values, lambda path: _place(path, HOSTS[host])):
+    for path, content in render_templates(template, values, lambda path: _place(path, HOSTS[host]), cache):
         parts.add_template(path, content, "page" if _is_page(path) else "hosting", OUTSIDE_FILES)
 
     bundle = parts.bundle(spec)

@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from tfjs_bundle.cache import Cache, surroundings
 from tfjs_bundle.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from jinja2.bccache import Bucket
 
 #: Written beside ejected templates for whoever edits them; never part of a bundle.
 NOTES = "TEMPLATES.md"
@@ -54,7 +58,10 @@ def template_names(directory: Path) -> list[str]:
 
 
 def render_templates(
-    template: Path | None, values: Mapping[str, Any], place: Callable[[str], str | None]
+    template: Path | None,
+    values: Mapping[str, Any],
+    place: Callable[[str], str | None],
+    cache: Cache | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """Give each file, by its path in the bundle.
 
@@ -63,6 +70,7 @@ def render_templates(
         values: what templates are given; ``TEMPLATES.md`` among the templates lists it.
         place: from the path that a template's name gives to the path in the bundle, or to nothing where
             the template is not for this bundle.
+        cache: of templates that were compiled before, which takes longer than to render them.
 
     Raises:
         UsageError: ``template`` is no directory, has two templates for one file, or one that does not
@@ -73,7 +81,7 @@ def render_templates(
         if not template.is_dir():
             raise UsageError(f"The template directory {template} does not exist.", "Name a directory.")
         chosen |= _by_file(template)
-    environment = _environment(template)
+    environment = _environment(template, cache)
     for file, source in sorted(chosen.items()):
         path = place(file)
         if path is None:
@@ -167,7 +175,7 @@ def _by_file(directory: Path) -> dict[str, Path]:
     return files
 
 
-def _environment(template: Path | None) -> jinja2.Environment:
+def _environment(template: Path | None, cache: Cache | None) -> jinja2.Environment:
     ours = jinja2.FileSystemLoader(templates_directory())
     theirs = [jinja2.FileSystemLoader(template)] if template is not None else []
     environment = jinja2.Environment(
@@ -175,6 +183,7 @@ def _environment(template: Path | None) -> jinja2.Environment:
         # What is not HTML writes its values through tojson or markdown.
         autoescape=lambda name: name is not None and name.endswith((".html.j2", ".svg.j2")),  # noqa: S701
         undefined=jinja2.StrictUndefined,
+        bytecode_cache=_Compiled(cache) if cache else None,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -182,6 +191,27 @@ def _environment(template: Path | None) -> jinja2.Environment:
     environment.filters["markdown"] = _escape_markdown
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "ensure_ascii": True}
     return environment
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """Compiled templates, found by their source and by everything that compiles them.
+
+    This is code, and is trusted as Python's own ``__pycache__`` is: nobody else can write in the directory.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        found = self._cache.find(self._key(bucket))
+        if isinstance(found, bytes):
+            bucket.bytecode_from_string(found)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._cache.keep(self._key(bucket), bucket.bytecode_to_string())
+
+    def _key(self, bucket: Bucket) -> str:
+        return f"template {bucket.key} {bucket.checksum} {surroundings(self._cache)}"
 
 
 def _line(error: Exception, source: Path) -> str:
