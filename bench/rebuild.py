@@ -8,7 +8,6 @@ exporting and converting the same file are in the table of `make bench`.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.process import run
+from tfjs_bundle.bundle import load_bundle
 
 
 def main(source: str, times: str = "7") -> None:
@@ -27,7 +27,7 @@ def main(source: str, times: str = "7") -> None:
         site, labels, templates = (directory / name for name in ("site", "labels.txt", "templates"))
         command = [sys.executable, "-m", "tfjs_bundle", "build", source, "-o", str(site)]
         first = run(command, env=env)
-        classes = json.loads((site / "bundle.json").read_bytes())["outputs"][0]["shape"][-1]
+        classes = (load_bundle(site).outputs[0].shape or (1,))[-1] or 1
         templates.mkdir()
 
         def name(index: int) -> list[str]:
