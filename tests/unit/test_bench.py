@@ -52,6 +52,20 @@ def test_the_document_says_which_goals_are_met_and_which_are_not():
     assert "at most 1/10 of the best peer's bytes | 0.200 of LiteRT.js's | not met |" in text
 
 
+def test_weights_that_are_half_of_it_on_the_line_are_named_beside_the_first_prediction():
+    found = results()
+    contenders = found["models"]["mobilenet"]["contenders"]
+    contenders["int8"] = contenders["ours"] | {"wire": contenders["ours"]["wire"] | {"weights": 500_000}}
+    contenders["int8"]["cold"] = {"slow": [450.0]}
+    text = document(found)
+    goal = "a cold first prediction in at most half of LiteRT.js's time"
+    weights = "the weights alone take"
+    assert f"| MobileNetV2: {goal} | 1.00 of it; {weights} 12.44 on the line | not met |" in text
+    assert (
+        f"| MobileNetV2, with int8 weights: {goal} | 0.50 of it; {weights} 0.44 on the line | met |" in text
+    )
+
+
 def test_the_document_says_of_a_peer_that_is_missing_why():
     assert "ONNX Runtime Web: missing. Npm could not install it: 404 not found." in document(results())
 
