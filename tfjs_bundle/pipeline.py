@@ -194,10 +194,9 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
     Raises:
         BundleError: the bundle, the source or the browser is at fault.
     """
-    from tfjs_bundle.compress.cost import Cost
     from tfjs_bundle.compress.outputs import Outputs
     from tfjs_bundle.graph.partition import partition
-    from tfjs_bundle.prepare import repredict
+    from tfjs_bundle.shrink import repredict
     from tfjs_bundle.verify.parity import FROM_SOURCE, FROM_WEIGHTS, carried_model, verify_golden
     from tfjs_bundle.verify.parity import run as run_parity
     from tfjs_bundle.verify.reference import predict
@@ -219,8 +218,7 @@ def verify(location: str, against: Path | None, options: BuildOptions, progress:
             if carried := carried_model(location, Path(temporary)):
                 outputs = Outputs(converted.graph, parts, child)
                 outputs.load(carried[1])
-                reference, moved = repredict(outputs, reference)
-                cost = Cost(carried[0], "the data" if options.data else "random inputs", moved)
+                reference, cost = repredict(outputs, reference, carried[0], options)
         with progress.stage("verify", "Verifying in Chromium"):
             report = run_parity(
                 location,
