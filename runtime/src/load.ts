@@ -317,8 +317,6 @@ async function chooseThreads(
   if (threads < 2) return 1;
   const first = golden?.cases[0];
   const inputs = first ? drawInputs(first.inputs) : zeros(manifest.signature.inputs);
-  // The first run of all is slower than the next; where there was a self-check, that was it.
-  if (!golden) await host.engine.run(zeros(manifest.signature.inputs));
   const [one, many] = await host.engine.time(inputs, [1, threads]);
   if (many! < one!) return threads;
   await host.engine.setThreads(1);

@@ -25,6 +25,9 @@ export type WorkerRequest =
 /** The longest pause between two offers to take over; each is twice the one before. */
 const LAST_OFFER_MS = 64_000;
 
+/** How long a service worker may take to answer. */
+const ANSWER_MS = 10_000;
+
 /** How long a page waits for control before it goes on without. */
 const CONTROL_MS = 15_000;
 
@@ -105,10 +108,12 @@ function takeOverWhenReady(registration: ServiceWorkerRegistration, build: Build
   registration.addEventListener("updatefound", () => watch(registration.installing));
 }
 
+/** A worker that the browser stops in between never answers: then nothing is done. */
 function ask(worker: ServiceWorker, request: WorkerRequest): Promise<{ done: boolean }> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }) => resolve(data);
+    setTimeout(() => resolve({ done: false }), ANSWER_MS);
     worker.postMessage(request, [port2]);
   });
 }
