@@ -19,8 +19,9 @@ NODE_MODULES := node_modules/.installed-$(call checksum,.npmrc package.json pack
 DEMO := build/demo
 SERVE ?= 1
 
-# Files of tests that run at once; each has a Chromium and a TensorFlow of its own.
-TEST_JOBS ?= 2
+# Files of tests that run at once; each has a Chromium and a TensorFlow of its own, and waits for one of them half
+# of the time.
+TEST_JOBS ?= 3
 # So many tests that failed are tried again with the machine to themselves; more are no accident.
 TRIED_ALONE := 3
 COUNT_FAILED = import json, pathlib; file = pathlib.Path(".pytest_cache/v/cache/lastfailed"); \
@@ -51,7 +52,8 @@ demo: runtime browser ## Build the digits example, verify it and serve it (SERVE
 	@$(BIN)/tfjs-bundle demo --verify -o $(DEMO) $(if $(filter 0,$(SERVE)),--no-serve)
 
 .PHONY: test
-test: lint test-runtime browser stock ## Run every check and test, TypeScript and Python
+test: $(INSTALLED) ## Run every check and test, TypeScript and Python
+	@$(MAKE) -j 2 lint test-runtime browser stock
 	@$(MAKE) test-python
 
 .PHONY: test-python

@@ -8,10 +8,15 @@ import shutil
 import pytest
 from layered_bundle import agrees, load_and_predict, write_layered
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(90)]
 
-#: Resolves when the service worker in charge is the one that stores the manifest with this sha256.
-IN_CHARGE = """async (sha256) => {
+#: Visits until the new build's page must be there.
+VISITS = 5
+
+#: Resolves to true when the service worker in charge is the one that stores the manifest with this sha256; to
+#: false where it is not after so many milliseconds.
+IN_CHARGE = """async ([sha256, milliseconds]) => {
+  const end = performance.now() + milliseconds;
   const registration = await navigator.serviceWorker.getRegistration();
   const base = registration.scope;
   const settled = () => !registration.installing && !registration.waiting &&
@@ -19,14 +24,28 @@ IN_CHARGE = """async (sha256) => {
   const cache = await caches.open(`tfjs-bundle ${base}`);
   while (!(settled() && (await cache.match(`${base}bundle.json?sha256=${sha256}`)) &&
            (await cache.keys()).filter(({ url }) => url.includes("/bundle.json")).length === 1)) {
+    if (performance.now() > end) return false;
     await new Promise((resolve) => requestAnimationFrame(resolve));
   }
+  return true;
 }"""
 
 #: Resolves when the new build's service worker is installed, and waits for the pages of the old one.
 WAITING = """async () => {
   const registration = await navigator.serviceWorker.getRegistration();
   while (registration.waiting?.state !== "installed") await new Promise(requestAnimationFrame);
+}"""
+
+#: What is to be known of a build that does not take charge.
+STATE = """async () => {
+  const { installing, waiting, active, scope } = await navigator.serviceWorker.getRegistration();
+  const keys = await (await caches.open(`tfjs-bundle ${scope}`)).keys();
+  return {
+    page: document.querySelector("p").innerText,
+    workers: [installing, waiting, active].map((worker) => worker?.state),
+    controlled: Boolean(navigator.serviceWorker.controller),
+    manifests: keys.map(({ url }) => url).filter((url) => url.includes("/bundle.json")),
+  };
 }"""
 
 STORED = """async () => {
@@ -45,8 +64,22 @@ def see(page, url: str, name: str) -> None:
     may let them pass.
     """
     page.goto(url)
-    while page.inner_text("p") != name:
+    for _ in range(VISITS):
+        if page.inner_text("p") == name:
+            return
         page.reload()
+    pytest.fail(f"the page is still the old one: {page.evaluate(STATE)}")
+
+
+def settle(page, bundle) -> None:
+    """Load, and wait until that build is in charge.
+
+    A page offers it to the new worker after half a second, and then after pauses that double: no other visit
+    may cut them short.
+    """
+    load_and_predict(page)
+    if not page.evaluate(IN_CHARGE, [sha256_of_manifest(bundle), 40_000]):
+        pytest.fail(f"{sha256_of_manifest(bundle)} is not in charge: {page.evaluate(STATE)}")
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +125,7 @@ def test_the_new_build_works_offline_and_the_old_ones_files_are_removed(builds, 
     load_and_predict(page)
     host.directory = second.directory
     see(page, host.url, "second")
-    load_and_predict(page)
-    page.evaluate(IN_CHARGE, sha256_of_manifest(second))
+    settle(page, second)
     stored = page.evaluate(STORED)
     (old_shard,) = shards(first) - shards(second)
     assert not any(url.endswith(old_shard) for url in stored)
@@ -132,7 +164,7 @@ def test_the_new_build_takes_charge_when_the_last_page_of_the_old_one_is_closed(
     load_and_predict(new)
     new.evaluate(WAITING)
     old.close()
-    new.evaluate(IN_CHARGE, sha256_of_manifest(second))
+    settle(new, second)
     assert shards(second) < {url.removeprefix(host.url) for url in new.evaluate(STORED)}
 
 

@@ -17,7 +17,7 @@ from suite import REFUSED, RIGHT, Suite, suite
 
 BACKENDS = ("cpu", "wasm", "webgl")
 #: One case in so many runs on webgl too: on a software adapter it takes as long as all the rest of a case.
-WEBGL_EVERY = 6
+WEBGL_EVERY = 8
 
 SAMPLE = [case for case in CASES if case.sampled]
 
