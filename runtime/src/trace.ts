@@ -105,25 +105,27 @@ export class Trace {
 }
 
 /**
- * Run `execute` and return its outputs together with its trace, `undefined` where it has none.
+ * Run `execute` and return what `read` makes of its outputs together with its trace, `undefined` where it has none.
  *
  * @param fed what is other numbers in the next prediction; everything else that `execute` finds or makes is not.
  * @param weights tensors that outlive the trace.
+ * @param read is called while the outputs are there: a constant among them goes with a trace that is given up.
  */
-export function record(
+export function record<Output>(
   fed: readonly Tensor[],
   weights: ReadonlySet<Tensor>,
   execute: () => Tensor[],
-): { outputs: Tensor[]; trace: Trace | undefined } {
+  read: (output: TensorInfo) => Output,
+): { outputs: Output[]; trace: Trace | undefined } {
   const recorder = new Recorder(fed, weights);
   const listened = tfEngine() as unknown as Listened;
-  const { runKernel, readSync, read } = listened;
+  const methods = { runKernel: listened.runKernel, readSync: listened.readSync, read: listened.read };
   let inKernel = false;
   listened.runKernel = (name, inputs, attrs) => {
-    if (inKernel) return runKernel.call(listened, name, inputs, attrs);
+    if (inKernel) return methods.runKernel.call(listened, name, inputs, attrs);
     inKernel = true;
     try {
-      const made = runKernel.call(listened, name, inputs, attrs);
+      const made = methods.runKernel.call(listened, name, inputs, attrs);
       recorder.add(name, inputs, attrs, Array.isArray(made) ? made : [made]);
       return made;
     } finally {
@@ -136,18 +138,17 @@ export function record(
       recorder.look(dataId);
       return reading.call(listened, dataId);
     };
-  listened.readSync = look(readSync);
-  listened.read = look(read);
+  listened.readSync = look(methods.readSync);
+  listened.read = look(methods.read);
   try {
-    const outputs = execute();
-    return { outputs, trace: recorder.finish(outputs) };
+    const tensors = execute();
+    return { outputs: tensors.map(read), trace: recorder.finish(tensors) };
   } catch (error) {
     recorder.giveUp();
     throw error;
   } finally {
     // As they were before: methods of the class.
-    for (const name of ["runKernel", "readSync", "read"] as const)
-      delete (listened as Partial<Listened>)[name];
+    for (const name of Object.keys(methods)) delete (listened as Partial<Listened>)[name as keyof Listened];
   }
 }
 
@@ -194,11 +195,11 @@ class Recorder {
   }
 
   finish(outputs: readonly Tensor[]): Trace | undefined {
-    const wanted = outputs.map((tensor) => this.placeOf(tensor));
     if (this.failed || [...this.constants.values()].some((tensor) => tensor.isDisposed)) {
       this.giveUp();
       return undefined;
     }
+    const wanted = outputs.map((tensor) => this.placeOf(tensor));
     const lasting = new Set([...wanted, ...this.fed, ...this.constants.keys()]);
     const steps: Step[] = [];
     for (const step of this.steps.reverse()) {

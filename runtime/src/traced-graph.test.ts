@@ -120,6 +120,23 @@ test("numbers that decide what is computed leave it to the ops", () => {
   expect(executed).toBe(4);
 });
 
+test("the first prediction without a trace gives outputs and constants all the same, and leaves nothing", () => {
+  const before = tf.memory().numTensors;
+  const traced = graph((x) => {
+    const constant = tf.range(0, 3);
+    const sum = tf.add(x, constant);
+    return tf.sum(sum).dataSync()[0]! > 0 ? [tf.neg(sum), constant] : [sum];
+  });
+  for (let time = 0; time < 3; time++) {
+    expect(predict(traced, [1, 2, 3])).toEqual([
+      [-1, -3, -5],
+      [0, 1, 2],
+    ]);
+  }
+  expect(executed).toBe(3);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
 test("numbers that come to another shape are computed by the ops from then on", () => {
   const traced = graph((x) => tf.mul(tf.unique(x).values, 2));
   for (const given of [

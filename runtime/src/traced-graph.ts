@@ -60,14 +60,14 @@ export class TracedGraph<Output> {
   }
 
   private first(key: string, fed: readonly Tensor[]): Output[] {
-    const { outputs, trace } = record(fed, this.weights, () => this.execute(fed));
+    const { outputs, trace } = record(fed, this.weights, () => this.execute(fed), this.read);
     const [oldest] = this.attempts;
     if (oldest && this.attempts.size >= MOST_TRACES) {
       drop(oldest[1]);
       this.attempts.delete(oldest[0]);
     }
     this.attempts.set(key, { trace, checked: false });
-    return outputs.map(this.read);
+    return outputs;
   }
 
   private byTrace(attempt: Attempt, fed: readonly Tensor[]): Output[] | undefined {
