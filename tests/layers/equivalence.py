@@ -52,6 +52,14 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     started = time.monotonic()
     wrong = total = 0
+
+    def count_one(name: str, found: str) -> None:
+        nonlocal wrong, total
+        total += 1
+        wrong += _reported(name, found)
+        if total % 100 == 0:
+            print(f"{total} compared, {wrong} wrong, {time.monotonic() - started:.0f} s", flush=True)
+
     cases = bool(given.only) or given.random is None
     count = given.random if given.random is not None else 0 if given.only else given.count
     with Child() as child:
@@ -60,12 +68,10 @@ def main(arguments: Sequence[str]) -> int:
 
             for case in CASES:
                 if re.search(given.only, case.name):
-                    total += 1
-                    wrong += _reported(case.name, case_difference(case, child))
+                    count_one(case.name, case_difference(case, child))
         for seed in range(given.seed, given.seed + count):
-            total += 1
             found = graph_difference(random_graph(seed), seed, child)
-            wrong += _reported(f"seed {seed}", found)
+            count_one(f"seed {seed}", found)
             if found and given.show:
                 _show(seed, child)
     print(f"{total} compared, {wrong} wrong, {time.monotonic() - started:.0f} s")
