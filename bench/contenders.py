@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench import ROOT
 from bench.peers import Peers
@@ -26,8 +27,9 @@ class Contender:
         convert: from a .keras file into a directory that is not there yet; returns what that cost. Contenders
             that convert alike share the result.
         site: from the converted model into a site of one visit's files: page, ``runtime/``, ``model/``.
-            None where nothing is served.
+            None where nothing is served. Contenders whose conversion and site are alike share it.
         threads: the numbers of threads that it is measured with.
+        options: for its page, beside those of the model.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Contender:
     convert: Callable[[Peers, Path, Path], Cost]
     site: Callable[[Peers, Path, Path], None] | None
     threads: tuple[int, ...] = (1, 2)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def convert_ours(peers: Peers, source: Path, directory: Path) -> Cost:
@@ -121,6 +124,8 @@ CONTENDERS = {
     for contender in (
         Contender("ours", "tfjs-bundle", (), convert_ours, _site_ours),
         Contender("int8", "tfjs-bundle, int8", (), convert_int8, _site_ours, (1,)),
+        # As the peers' pages do: without the worker that leaves a page free to answer its visitor.
+        Contender("page", "tfjs-bundle, in the page", (), convert_ours, _site_ours, (1,), {"worker": False}),
         Contender("tfjs", "stock TF.js", ("npm", "stock"), convert_tfjs, _site_tfjs),
         Contender("litert", "LiteRT.js", ("npm",), convert_tflite, _site_litert),
         Contender("onnx", "ONNX Runtime Web", ("npm", "pip"), convert_onnx, _site_onnx),

@@ -94,6 +94,8 @@ def measure(
             entry.attempt("converting", _convert, peers)
         else:
             entry.result["convert"] = alike[0].result["convert"]
+            if entry.contender.site is alike[0].contender.site:
+                entry.site = alike[0].site
         yield results
     with sync_playwright() as playwright:
         for number in range(visits):
@@ -163,7 +165,8 @@ def _native(entry: Entry, peers: Peers) -> None:
 def _visit(entry: Entry, playwright: Playwright, *arguments: Any, **options: Any) -> Visit:
     assert entry.site
     network, *_ = arguments
-    return visit(playwright, entry.site, network, entry.model.options(), **options)
+    page = {**entry.model.options(), **entry.contender.options}
+    return visit(playwright, entry.site, network, page, **options)
 
 
 def _add_warm(entry: Entry, threads: int, warm: dict[str, Any]) -> None:

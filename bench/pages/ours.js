@@ -1,8 +1,8 @@
 import { loadModel } from "../loader.js";
 import { measure } from "./measure.js";
 
-measure(async ({ input, output, backend }) => {
-  const model = await loadModel({ backend, serviceWorker: true });
+measure(async ({ input, output, backend, worker }) => {
+  const model = await loadModel({ backend, worker, serviceWorker: true });
   return {
     threads: model.threads,
     settled: () => model.offline,
