@@ -80,10 +80,12 @@ class Memory:
 
     Attributes:
         peak: the most that was seen, in bytes; None where this system does not say.
+        last: what was seen last.
     """
 
     def __init__(self, root: Callable[[], int | None], interval: float = 0.1) -> None:
         self.peak: int | None = None
+        self.last: int | None = None
         self._root = root
         self._interval = interval
         self._end = threading.Event()
@@ -104,8 +106,8 @@ class Memory:
             begin = time.perf_counter()
             root = self._root()
             if root is not None:
-                now = sum(_pss(process) for process in tree(root))
-                self.peak = max(self.peak or 0, now)
+                self.last = sum(_pss(process) for process in tree(root))
+                self.peak = max(self.peak or 0, self.last)
             # Looking must not slow down what is looked at: at most a twentieth of a core.
             self._end.wait(max(self._interval, 19 * (time.perf_counter() - begin)))
 

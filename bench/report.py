@@ -69,6 +69,11 @@ def _cold(network: str) -> Callable[[Result], Sequence[float]]:
     return lambda result: result.get("cold", {}).get(network, ())
 
 
+def _memory(result: Result) -> Sequence[float]:
+    # Less than an empty page is no measurement.
+    return [each for each in result.get("memory", ()) if each > 0]
+
+
 def _convert(what: str) -> Callable[[Result], Sequence[float]]:
     return lambda result: [value] if (value := result.get("convert", {}).get(what)) is not None else []
 
@@ -83,7 +88,7 @@ COLUMNS = (
     Column("warm, 1 thread, fastest (ms)", _warm(1, "min"), _milliseconds),
     Column("warm, 2 threads, median (ms)", _warm(2, "median"), _milliseconds),
     Column("warm, 2 threads, fastest (ms)", _warm(2, "min"), _milliseconds),
-    Column("peak memory of the browser", lambda result: result.get("memory", ()), _sized),
+    Column("peak memory of the browser", _memory, _sized),
     Column("to convert (s)", _convert("seconds"), lambda value: f"{value:.1f}"),
     Column("memory to convert", _convert("memory"), _sized),
     Column(

@@ -88,7 +88,7 @@ def visit(
         during = Memory(lambda: process, interval=0.1)
         if memory:
             with before:
-                page.wait_for_timeout(200)
+                page.wait_for_timeout(1000)  # a browser takes more while it starts than afterwards
         with during if memory else _nothing():
             page.goto(f"{host.url}bench.html?{query}", wait_until="load")
             first = _first(page)
@@ -106,7 +106,7 @@ def visit(
             second = _first(page)["milliseconds"]
             page.wait_for_load_state("networkidle")
             sent_again = _by_part(host.forget(), heads=True)
-        peak = during.peak - before.peak if during.peak and before.peak else None
+        peak = during.peak - before.last if during.peak and before.last else None
         return Visit(
             cold=first["milliseconds"],
             wire=_by_part(sent, heads=False),
