@@ -306,7 +306,15 @@ async function selfCheck(host: EngineHost, golden: Golden): Promise<void> {
   }
 }
 
-/** Keep the threads only where they help: with other work on the machine they often do not. */
+/** Milliseconds of a prediction that is worth splitting. */
+const WORTH_SPLITTING_MS = 10;
+/** Threads kept in vain cost little; given up in vain, they cost all that they save. */
+const SEEMINGLY_SLOWER = 1.5;
+
+/**
+ * Keep the threads only where they help: with other work on the machine they often do not. Some of that work
+ * is the page's own while it loads, and ends: where there is much to split, threads may seem slower now.
+ */
 async function chooseThreads(
   host: EngineHost,
   candidate: Candidate,
@@ -318,7 +326,7 @@ async function chooseThreads(
   const first = golden?.cases[0];
   const inputs = first ? drawInputs(first.inputs) : zeros(manifest.signature.inputs);
   const [one, many] = await host.engine.time(inputs, [1, threads]);
-  if (many! < one!) return threads;
+  if (many! < one! * (one! > WORTH_SPLITTING_MS ? SEEMINGLY_SLOWER : 1)) return threads;
   await host.engine.setThreads(1);
   return 1;
 }
