@@ -70,8 +70,7 @@ def _cold(network: str) -> Callable[[Result], Sequence[float]]:
 
 
 def _memory(result: Result) -> Sequence[float]:
-    # Less than an empty page is no measurement.
-    return [each for each in result.get("memory", ()) if each > 0]
+    return result.get("memory", ())
 
 
 def _convert(what: str) -> Callable[[Result], Sequence[float]]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Milliseconds until a contender counts as one that does not answer.
 PATIENCE = 120_000
 
+#: Milliseconds that a browser is given to start, which takes time and memory that no page has asked for.
+STARTING = 1000
+
 #: Warm predictions: first for ``warmUp`` ms unmeasured, then until ``milliseconds`` or ``count`` are reached.
 WARM = {"warmUp": 500, "milliseconds": 1000, "count": 60}
 
@@ -69,7 +72,7 @@ def visit(
     memory: bool = False,
     outputs: bool = False,
 ) -> Visit:
-    """Visit ``site`` with a browser that was never anywhere.
+    """Visit ``site`` with a browser that has started, and was never anywhere.
 
     Args:
         options: of :meth:`bench.models.BenchModel.options`.
@@ -86,9 +89,8 @@ def visit(
         process = find(mark) if memory else None
         before = Memory(lambda: process, interval=0.02)
         during = Memory(lambda: process, interval=0.1)
-        if memory:
-            with before:
-                page.wait_for_timeout(1000)  # a browser takes more while it starts than afterwards
+        with before if memory else _nothing():
+            page.wait_for_timeout(STARTING)
         with during if memory else _nothing():
             page.goto(f"{host.url}bench.html?{query}", wait_until="load")
             first = _first(page)

@@ -24,9 +24,10 @@ export async function loadModel(options: LoadOptions = {}) {
   throwIfAborted(options.signal);
   const baseUrl = directoryUrl(new URL(options.baseUrl ?? import.meta.url, globalThis.document?.baseURI));
   const build = readBuild("__TFJS_BUNDLE_BUILD__");
-  const store = await openStore(baseUrl);
+  // The service worker needs no less time to be installed than the files to come: it begins first.
   const control = options.serviceWorker
     ? registerOffline(baseUrl, build).control()
     : Promise.resolve({ controlled: false, reason: "this page did not ask for it" } as const);
+  const store = await openStore(baseUrl);
   return load(options, { store, build, control, workers: true, script: (url) => url });
 }

@@ -161,6 +161,17 @@ def test_the_pad_can_be_drawn_on_with_keys_alone(visit, drawing_site):
     expect(visitor.headline).to_have_text("–")
 
 
+def test_the_loader_is_asked_for_while_the_script_that_needs_it_is_still_on_its_way(
+    page, static_host, drawing_site
+):
+    host = static_host(drawing_site)
+    script = next(drawing_site.glob("runtime/elements-*.js")).relative_to(drawing_site).as_posix()
+    host.hold(script)
+    with page.expect_request("**/loader.js"):
+        page.goto(host.url, wait_until="commit")
+    host.release(script)
+
+
 def test_a_drawing_made_before_the_model_arrives_is_predicted_when_it_does(page, static_host, drawing_site):
     host = static_host(drawing_site)
     held = host.hold("model/model.json")
