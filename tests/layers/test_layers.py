@@ -22,7 +22,7 @@ WEBGL_EVERY = 8
 SAMPLE = [case for case in CASES if case.sampled]
 
 #: Random models compared with every test run.
-RANDOM_MODELS = 50
+RANDOM_MODELS = 25
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
